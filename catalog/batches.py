@@ -1,0 +1,140 @@
+"""Batches: files that become visible in a data set together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from catalog.jobs import JobId
+from catalog.lifecycle import Lifecycle
+
+BatchId = NewType("BatchId", str)
+
+
+class BatchState(StrEnum):
+    LOADING = "loading"  # files may be uploaded
+    LOADED = "loaded"  # complete: its ingest number is given and its promotion queued
+    EXPORTING = "exporting"  # an export job is writing its files
+    ACTIVE = "active"  # its files are visible
+    FAILED = "failed"  # nothing of it is visible; its errors say why
+    ABORTED = "aborted"  # a caller gave it up before it was active
+
+
+class BatchEvent(StrEnum):
+    COMPLETE = "complete"
+    ACTIVATE = "activate"
+    FAIL = "fail"
+    ABORT = "abort"
+
+
+LIFECYCLE = Lifecycle(
+    "batch",
+    frozenset({BatchState.LOADING, BatchState.EXPORTING}),
+    {
+        BatchState.LOADING: {
+            BatchEvent.COMPLETE: BatchState.LOADED,
+            BatchEvent.ABORT: BatchState.ABORTED,
+        },
+        BatchState.LOADED: {
+            BatchEvent.ACTIVATE: BatchState.ACTIVE,
+            BatchEvent.FAIL: BatchState.FAILED,
+            BatchEvent.ABORT: BatchState.ABORTED,
+        },
+        BatchState.EXPORTING: {
+            BatchEvent.ACTIVATE: BatchState.ACTIVE,
+            BatchEvent.FAIL: BatchState.FAILED,
+            BatchEvent.ABORT: BatchState.ABORTED,
+        },
+        BatchState.ACTIVE: {},
+        BatchState.FAILED: {},
+        BatchState.ABORTED: {},
+    },
+)
+
+
+class FileFormat(StrEnum):
+    JSON = "json"
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFormat:
+    """How the files of a batch are to be read."""
+
+    format: FileFormat = FileFormat.PARQUET
+    #: Kept and echoed only: arrays, objects and lines are told apart by looking.
+    is_multi_line_json: bool = False
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchError:
+    """Why a batch failed, or what was set aside in one that did not."""
+
+    code: str
+    description: str
+    #: The first rows concerned, as ``path:row`` with rows counted from 1.
+    rows: tuple[str, ...] = ()
+    record_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One batch as it stood at one moment."""
+
+    id: BatchId
+    dataset_id: str
+    state: BatchState
+    input_format: InputFormat
+    external_id: str | None
+    tags: Mapping[str, list[str]]
+    #: Orders merging within the sandbox. Given by COMPLETE; null for exported batches.
+    ingest_number: int | None
+    #: The job that fills it: a promotion, or the export job that made it.
+    job_id: JobId | None
+    #: Counts by name, such as ``inputRecordCount``; empty until it is active or failed.
+    metrics: Mapping[str, int]
+    errors: tuple[BatchError, ...]
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    #: When it was completed by its caller, or its export job was submitted.
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One file a caller sent for a batch. A repeat under the same path replaces it."""
+
+    path: str
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFile:
+    """One Parquet file of an active batch, as Data Access serves it."""
+
+    #: Counts from 1 in a batch.
+    number: int
+    name: str
+    key: str
+    size_bytes: int
+    row_count: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """What a caller may add when opening a batch."""
+
+    external_id: str | None = None
+    tags: Mapping[str, list[str]] = field(default_factory=dict)

@@ -1,0 +1,118 @@
+"""Refusals, as a tree.
+
+* Refusal                     the caller can read this and act on it
+  + NotFound                  no such thing, or not visible to this caller
+  + Conflict                  the thing exists but is not in a state that allows this
+    - IllegalTransition       its lifecycle has no such edge
+    - AlreadyExists           another thing has that name
+  + Invalid                   the request contradicts itself, a schema or a limit
+    - InvalidField            one field of the request is wrong, and the refusal names it
+    - TooLarge                more bytes than the service takes at once
+    - UnsupportedMedia        the body is of a kind this call does not read
+  + Unauthenticated           nobody knows who is calling
+    - MissingCredentials      a token or a key is absent
+    - InvalidToken            the token is malformed, expired or not ours
+  + Forbidden                 the caller is known and may not do this
+  + Unavailable               the service cannot do this now and has done nothing: ask again
+
+Every leaf carries a ``code`` that never changes once released: clients match on it, and the
+manual lists it. How a refusal looks on the wire is each surface's own affair. Anything that is
+not a :class:`Refusal` is a defect and is answered as such.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """The caller asked for something the service will not do."""
+
+    code: ClassVar[str] = "refused"
+
+
+class NotFound(Refusal):
+    """No such thing, or not visible to this caller."""
+
+    code = "not_found"
+
+    def __init__(self, kind: str, id: object) -> None:
+        super().__init__(f"no {kind} {id}")
+        self.kind = kind
+        self.id = id
+
+
+class Conflict(Refusal):
+    """The thing exists but is not in a state that allows this."""
+
+    code = "conflict"
+
+
+class IllegalTransition(Conflict):
+    """Its lifecycle has no such edge."""
+
+    code = "illegal_transition"
+
+
+class AlreadyExists(Conflict):
+    """Another thing has that name."""
+
+    code = "already_exists"
+
+
+class Invalid(Refusal):
+    """The request contradicts itself, a schema or a limit."""
+
+    code = "invalid"
+
+
+class InvalidField(Invalid):
+    """One field of the request is wrong."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class TooLarge(Invalid):
+    """More bytes than the service takes at once."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(Invalid):
+    """The body is of a kind this call does not read."""
+
+    code = "unsupported_media"
+
+
+class Unauthenticated(Refusal):
+    """Nobody knows who is calling."""
+
+    code = "unauthenticated"
+
+
+class MissingCredentials(Unauthenticated):
+    """A token or a key is absent."""
+
+    code = "missing_credentials"
+
+
+class InvalidToken(Unauthenticated):
+    """The token is malformed, expired or not ours."""
+
+    code = "invalid_token"
+
+
+class Forbidden(Refusal):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class Unavailable(Refusal):
+    """The service cannot do this now and has done nothing: ask again."""
+
+    code = "unavailable"

@@ -1,0 +1,45 @@
+"""Merge policies: which fragments become one profile, and whose value wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class IdentityGraph(StrEnum):
+    NONE = "none"  # a row belongs to its primary identity alone
+    PRIVATE = "pdg"  # identities linked by any row are one profile
+
+
+class AttributeMerge(StrEnum):
+    TIMESTAMP_ORDERED = "timestampOrdered"  # the newest fragment that has a value wins
+    DATASET_PRECEDENCE = "dataSetPrecedence"  # the data set listed first wins; others are left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeRules:
+    """What a policy decides: all the engine needs to know of it."""
+
+    identity_graph: IdentityGraph = IdentityGraph.NONE
+    attribute_merge: AttributeMerge = AttributeMerge.TIMESTAMP_ORDERED
+    #: Data set ids, highest precedence first; empty unless DATASET_PRECEDENCE.
+    dataset_order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergePolicy:
+    """One version of a named set of merge rules."""
+
+    id: str
+    name: str
+    #: Counts from 1 and rises with every change.
+    version: int
+    #: The class the policy is for, such as ``_xdm.context.profile``.
+    schema_name: str
+    rules: MergeRules
+    #: The policy of callers who name none. One per class and sandbox.
+    is_default: bool
+    is_active_on_edge: bool
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,57 @@
+"""Organisations, their sandboxes, and the clients that may call for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+from uuid import UUID
+
+OrganisationId = NewType("OrganisationId", str)
+SandboxId = NewType("SandboxId", UUID)
+ClientId = NewType("ClientId", str)
+
+#: The sandbox a caller means who names none. Two known clients send no sandbox header at all.
+DEFAULT_SANDBOX = "prod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A walled-off part of an organisation: nothing in it is visible from another."""
+
+    id: SandboxId
+    organisation_id: OrganisationId
+    name: str
+    title: str
+    #: ``production`` or ``development``; only tells people, nothing behaves differently.
+    kind: str
+    is_default: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A program with credentials of its own; its id is also its API key."""
+
+    id: ClientId
+    organisation_id: OrganisationId
+    name: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where a request may look: one sandbox of one organisation. Every query names both."""
+
+    organisation_id: OrganisationId
+    sandbox_id: SandboxId
+    sandbox_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, where, and under which request id the answer will be logged."""
+
+    client_id: ClientId
+    scope: Scope
+    request_id: str

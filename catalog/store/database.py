@@ -1,0 +1,44 @@
+"""Connections to PostgreSQL: the pool, its codecs, and the transactions stores run in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+Record = asyncpg.Record
+Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Teach a fresh connection that documents are ``jsonb``, in and out."""
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+    )
+
+
+class Database:
+    """A pool of connections to the one database of a deployment."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, *, most: int = 10, **where: Any) -> Self:
+        """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user."""
+        pool = await asyncpg.create_pool(
+            **where, min_size=1, max_size=most, init=prepare, command_timeout=60
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction: what is written is seen whole, or not at all."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection

@@ -1,0 +1,118 @@
+-- What rows look like and what they are called: schemas with their identity descriptors,
+-- namespaces, data sets and merge policies.
+
+CREATE TABLE schemas (
+    sandbox_id uuid        NOT NULL,
+    organisation_id text   NOT NULL,
+    id         text        NOT NULL,
+    alt_id     text        NOT NULL,
+    class_id   text        NOT NULL,
+    title      text        NOT NULL,
+    document   jsonb       NOT NULL,
+    fields     jsonb       NOT NULL,
+    is_union   boolean     NOT NULL DEFAULT false,
+    version    integer     NOT NULL DEFAULT 1,
+    created_by text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (sandbox_id, id),
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT a_schema_has_one_alt_id UNIQUE (sandbox_id, alt_id)
+);
+
+COMMENT ON COLUMN schemas.document IS 'As the caller wrote it, with the ids we gave.';
+COMMENT ON COLUMN schemas.fields IS 'The same, resolved into a tree of fields.';
+COMMENT ON COLUMN schemas.is_union IS 'Takes part in the union schema. Cannot be undone.';
+
+CREATE TABLE descriptors (
+    sandbox_id uuid        NOT NULL,
+    organisation_id text   NOT NULL,
+    id         text        NOT NULL,
+    schema_id  text        NOT NULL,
+    path       text[]      NOT NULL,
+    namespace  text        NOT NULL,
+    is_primary boolean     NOT NULL,
+    document   jsonb       NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (sandbox_id, id),
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    FOREIGN KEY (sandbox_id, schema_id) REFERENCES schemas,
+    CONSTRAINT a_field_is_one_identity UNIQUE (sandbox_id, schema_id, path)
+);
+
+CREATE UNIQUE INDEX a_schema_has_one_primary_identity
+    ON descriptors (sandbox_id, schema_id) WHERE is_primary;
+
+CREATE TABLE namespaces (
+    sandbox_id  uuid        NOT NULL,
+    organisation_id text    NOT NULL,
+    code        text        NOT NULL,
+    id          integer     NOT NULL,
+    name        text        NOT NULL,
+    description text        NOT NULL DEFAULT '',
+    id_type     text        NOT NULL,
+    is_custom   boolean     NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT a_namespace_has_one_number UNIQUE (sandbox_id, id),
+    CONSTRAINT id_type_is_known CHECK (id_type IN (
+        'COOKIE', 'CROSS_DEVICE', 'DEVICE', 'EMAIL', 'MOBILE', 'NON_PEOPLE', 'PARTNER', 'PHONE'))
+);
+
+CREATE UNIQUE INDEX a_namespace_code_is_taken_in_any_spelling
+    ON namespaces (sandbox_id, lower(code));
+
+CREATE TABLE datasets (
+    id                 text        PRIMARY KEY,
+    sandbox_id         uuid        NOT NULL,
+    organisation_id    text        NOT NULL,
+    name               text        NOT NULL,
+    description        text        NOT NULL DEFAULT '',
+    schema_id          text        NOT NULL,
+    schema_content_type text       NOT NULL,
+    tags               jsonb       NOT NULL DEFAULT '{}',
+    extras             jsonb       NOT NULL DEFAULT '{}',
+    is_profile_enabled boolean     NOT NULL DEFAULT false,
+    is_upsert          boolean     NOT NULL DEFAULT false,
+    version            integer     NOT NULL DEFAULT 1,
+    created_by         text        NOT NULL,
+    updated_by         text        NOT NULL,
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    updated_at         timestamptz NOT NULL DEFAULT now(),
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT a_dataset_is_named_with_its_sandbox UNIQUE (id, sandbox_id)
+);
+
+-- Serves the listing of a sandbox's data sets.
+CREATE INDEX datasets_of_a_sandbox ON datasets (sandbox_id, created_at, id);
+
+CREATE TABLE merge_policies (
+    id         text        PRIMARY KEY,
+    sandbox_id uuid        NOT NULL,
+    organisation_id text   NOT NULL,
+    version    integer     NOT NULL DEFAULT 1,
+    name       text        NOT NULL,
+    schema_name text       NOT NULL,
+    identity_graph text    NOT NULL,
+    attribute_merge text   NOT NULL,
+    dataset_order text[]   NOT NULL DEFAULT '{}',
+    is_default boolean     NOT NULL DEFAULT false,
+    is_active_on_edge boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT identity_graph_is_known CHECK (identity_graph IN ('none', 'pdg')),
+    CONSTRAINT attribute_merge_is_known CHECK (
+        attribute_merge IN ('timestampOrdered', 'dataSetPrecedence')),
+    CONSTRAINT only_precedence_names_datasets CHECK (
+        (attribute_merge = 'dataSetPrecedence') = (dataset_order <> '{}'))
+);
+
+CREATE UNIQUE INDEX a_class_has_one_default_policy
+    ON merge_policies (sandbox_id, schema_name) WHERE is_default;

@@ -1,0 +1,111 @@
+-- Jobs and their history. A job row says where a job stands and is its own place in the queue;
+-- its events say how it got there, who moved it, and why.
+
+CREATE TABLE jobs (
+    id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sandbox_id       uuid        NOT NULL,
+    organisation_id  text        NOT NULL,
+    kind             text        NOT NULL,
+    state            text        NOT NULL DEFAULT 'queued',
+    dataset_id       text        NOT NULL,
+    "order"          jsonb       NOT NULL,
+    snapshot         bigint,
+    attempt          integer     NOT NULL DEFAULT 0,
+    run_after        timestamptz NOT NULL DEFAULT now(),
+    worker_id        text,
+    lease_expires_at timestamptz,
+    progress         jsonb       NOT NULL DEFAULT '{}',
+    metrics          jsonb       NOT NULL DEFAULT '{}',
+    errors           jsonb       NOT NULL DEFAULT '[]',
+    created_by       text        NOT NULL,
+    request_id       text        NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at       timestamptz NOT NULL DEFAULT now(),
+    started_at       timestamptz,
+    finished_at      timestamptz,
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
+    CONSTRAINT kind_is_known CHECK (kind IN ('promotion', 'export')),
+    CONSTRAINT state_is_known CHECK (
+        state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    CONSTRAINT only_ended_jobs_have_an_end CHECK (
+        (finished_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))),
+    CONSTRAINT only_running_jobs_have_a_lease CHECK (
+        (state = 'running') = (worker_id IS NOT NULL)
+        AND (state = 'running') = (lease_expires_at IS NOT NULL)),
+    CONSTRAINT only_exports_pin_a_snapshot CHECK ((kind = 'export') = (snapshot IS NOT NULL))
+);
+
+COMMENT ON COLUMN jobs."order" IS 'The accepted request. Written once.';
+COMMENT ON COLUMN jobs.snapshot IS 'The commit number an export reads at, in every attempt.';
+COMMENT ON COLUMN jobs.attempt IS
+    'Claims so far, and the fencing token: a worker names it in whatever it writes.';
+
+-- Serves claim_next: the queue is short however long the history grows.
+CREATE INDEX jobs_waiting ON jobs (id) WHERE state = 'queued';
+-- Serves release_expired and the count of running jobs by sandbox.
+CREATE INDEX jobs_running ON jobs (lease_expires_at) WHERE state = 'running';
+-- Serves claim_next: promotions of one data set go one after the other.
+CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
+    WHERE kind = 'promotion' AND state IN ('queued', 'running');
+-- Serves the listing of export jobs, newest first.
+CREATE INDEX export_jobs_of_a_sandbox ON jobs (sandbox_id, created_at, id) WHERE kind = 'export';
+
+CREATE TABLE job_events (
+    job_id  bigint      NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    event   text        NOT NULL,
+    state   text        NOT NULL,
+    attempt integer     NOT NULL,
+    actor   text        NOT NULL,
+    reason  text
+);
+
+CREATE INDEX job_events_of_a_job ON job_events (job_id, at);
+
+CREATE FUNCTION announce_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('jobs', NEW.state || ':' || NEW.id);
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION announce_job IS
+    'Wakes workers when a job waits, and tells the one that runs it when it was cancelled.';
+
+CREATE TRIGGER announce_new_job AFTER INSERT ON jobs
+    FOR EACH ROW EXECUTE FUNCTION announce_job();
+CREATE TRIGGER announce_moved_job AFTER UPDATE OF state ON jobs
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION announce_job();
+
+CREATE TABLE plans (
+    id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id         bigint      NOT NULL UNIQUE REFERENCES jobs ON DELETE CASCADE,
+    attempt        integer     NOT NULL,
+    engine_version text        NOT NULL,
+    key            text        NOT NULL,
+    task_count     integer     NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE plans IS
+    'What an export job worked out once. Later attempts of the same engine version go on from '
+    'it; another version deletes it, and its parts with it.';
+
+CREATE TABLE parts (
+    plan_id    bigint      NOT NULL REFERENCES plans ON DELETE CASCADE,
+    number     integer     NOT NULL,
+    attempt    integer     NOT NULL,
+    key        text        NOT NULL,
+    size_bytes bigint      NOT NULL,
+    row_count  bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    counters   jsonb       NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (plan_id, number)
+);
+
+COMMENT ON TABLE parts IS
+    'Finished files of exports that have not succeeded yet. Readers never look here: they see '
+    'dataset_files, into which a success copies its parts.';

@@ -1,0 +1,101 @@
+-- Batches, the files callers sent for them, the files they are read by, and the files of the
+-- profile store that came with them.
+
+CREATE TABLE batches (
+    id              text        PRIMARY KEY,
+    sandbox_id      uuid        NOT NULL,
+    organisation_id text        NOT NULL,
+    dataset_id      text        NOT NULL,
+    state           text        NOT NULL,
+    input_format    jsonb       NOT NULL,
+    external_id     text,
+    tags            jsonb       NOT NULL DEFAULT '{}',
+    ingest_number   bigint,
+    job_id          bigint      REFERENCES jobs,
+    metrics         jsonb       NOT NULL DEFAULT '{}',
+    errors          jsonb       NOT NULL DEFAULT '[]',
+    created_by      text        NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    started_at      timestamptz,
+    finished_at     timestamptz,
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
+    CONSTRAINT batch_state_is_known CHECK (
+        state IN ('loading', 'loaded', 'exporting', 'active', 'failed', 'aborted')),
+    CONSTRAINT only_ended_batches_have_an_end CHECK (
+        (finished_at IS NOT NULL) = (state IN ('active', 'failed', 'aborted'))),
+    CONSTRAINT an_ingest_number_is_given_once UNIQUE (sandbox_id, ingest_number)
+);
+
+-- Serves the listing of batches, of a data set or of all.
+CREATE INDEX batches_of_a_sandbox ON batches (sandbox_id, created_at, id);
+CREATE INDEX batches_of_a_dataset ON batches (dataset_id, created_at, id);
+-- Serves the end of a job, which ends its batches.
+CREATE INDEX batches_of_a_job ON batches (job_id);
+
+CREATE TABLE batch_events (
+    batch_id text        NOT NULL REFERENCES batches ON DELETE CASCADE,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    event    text        NOT NULL,
+    state    text        NOT NULL,
+    actor    text        NOT NULL
+);
+
+CREATE INDEX batch_events_of_a_batch ON batch_events (batch_id, at);
+
+CREATE TABLE uploads (
+    batch_id   text        NOT NULL REFERENCES batches ON DELETE CASCADE,
+    path       text        COLLATE "C" NOT NULL,
+    key        text        NOT NULL,
+    size_bytes bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (batch_id, path)
+);
+
+COMMENT ON COLUMN uploads.path IS 'Orders the rows of a batch: hence bytes, not a language.';
+
+CREATE TABLE dataset_files (
+    batch_id   text        NOT NULL REFERENCES batches ON DELETE CASCADE,
+    number     integer     NOT NULL,
+    name       text        NOT NULL,
+    key        text        NOT NULL,
+    size_bytes bigint      NOT NULL,
+    row_count  bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (batch_id, number)
+);
+
+CREATE TABLE store_files (
+    id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sandbox_id      uuid        NOT NULL,
+    organisation_id text        NOT NULL,
+    dataset_id      text        NOT NULL,
+    batch_id        text        NOT NULL REFERENCES batches,
+    kind            text        NOT NULL,
+    key             text        NOT NULL UNIQUE,
+    size_bytes      bigint      NOT NULL,
+    row_count       bigint      NOT NULL,
+    is_upsert       boolean     NOT NULL,
+    ingest_number   bigint      NOT NULL,
+    ingested_at     timestamptz NOT NULL,
+    added           bigint      NOT NULL,
+    removed         bigint,
+
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
+    CONSTRAINT store_file_kind_is_known CHECK (
+        kind IN ('records', 'events', 'identities', 'links')),
+    CONSTRAINT a_file_goes_after_it_came CHECK (removed > added)
+);
+
+COMMENT ON COLUMN store_files.added IS
+    'Commit number. A file is in snapshot C when added <= C < coalesce(removed, infinity).';
+
+-- Serves the files of a snapshot.
+CREATE INDEX store_files_of_a_sandbox ON store_files (sandbox_id, added);

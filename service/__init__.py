@@ -1,0 +1,1 @@
+"""What the service does with what :mod:`catalog` knows: doors, operations, engine, workers."""

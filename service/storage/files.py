@@ -1,0 +1,139 @@
+"""Files on the local disk: complete under their name, or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from catalog.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A file that is on disk, whole, and will survive a loss of power."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class Writing:
+    """A file while it is being written; hashes what passes through.
+
+    Looks enough like a binary file for :class:`pyarrow.PythonFile` and for ``shutil``.
+    """
+
+    def __init__(self, key: str, file: BinaryIO) -> None:
+        self.key = key
+        self.size_bytes = 0
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    closed = False
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._hash.update(data)
+        self.size_bytes += self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def tell(self) -> int:
+        return self.size_bytes
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def written(self) -> Written:
+        """What lies under the key; asked after the ``with`` block of :meth:`Files.create`."""
+        return Written(key=self.key, size_bytes=self.size_bytes, sha256=self._hash.hexdigest())
+
+
+class Files:
+    """Stored files by key, under one folder of the local disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def create(self, key: str) -> Iterator[Writing]:
+        """Write a new file. It appears under its key when the block ends, or never.
+
+        Data, then name, then folder are forced to disk before the block is left, so a row that
+        names the key may be written right after.
+        """
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        try:
+            with partial.open("xb", buffering=0) as file:
+                yield Writing(key, file)
+                os.fsync(file.fileno())
+            if target.exists():
+                raise FileExistsError(key)
+            partial.rename(target)
+            _sync_folder(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def open(self, key: str) -> pa.NativeFile:
+        """Open a stored file for random reading, mapped into memory."""
+        try:
+            return pa.memory_map(str(self._path(key)))
+        except FileNotFoundError:
+            raise NotFound("stored file", key) from None
+
+    def read(self, key: str, start: int, length: int) -> bytes:
+        """Return at most ``length`` bytes from ``start``."""
+        with self._path(key).open("rb") as file:
+            return os.pread(file.fileno(), length, start)
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is already gone is no error."""
+        self._path(key).unlink(missing_ok=True)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Every stored key below a folder, unfinished files left out."""
+        for path in sorted(self._path(prefix).rglob("*")):
+            if path.is_file() and not path.name.endswith(".partial"):
+                yield path.relative_to(self.root).as_posix()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for one process to spill to; gone, with all in it, when the block ends."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=self.root) as folder:
+            yield Path(folder)
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if key and any(part in {"", ".", ".."} for part in parts):
+            raise ValueError(f"not a key: {key!r}")
+        return self.root.joinpath(*parts)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The doors: each speaks one dialect and borrows from no other. Rules live below, in operations."""
