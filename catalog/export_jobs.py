@@ -9,11 +9,17 @@ from typing import Any
 
 from catalog.batches import BatchId
 from catalog.jobs import Job
-from catalog.merge_policies import MergeRules
-from catalog.schemas import Field, Path
+from catalog.merge_policies import AttributeMerge, IdentityGraph, MergeRules
+from catalog.schemas import Path
 
 #: The only schema a profile export can be of, by the name callers give it.
 PROFILE_SCHEMA_NAME = "_xdm.context.profile"
+
+#: Policies every sandbox has, by the ids the published samples use.
+BUILT_IN_POLICIES = {
+    f"{AttributeMerge.TIMESTAMP_ORDERED}-{graph}-mp": MergeRules(identity_graph=graph)
+    for graph in IdentityGraph
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,29 +28,52 @@ class EventSelection:
 
     #: Paths below one event; empty means every field.
     fields: tuple[Path, ...] = ()
-    #: Bounds on ingest time, not on the time of the event: from is exclusive, to inclusive.
+    #: Bounds on ingest time, not on the time of the event: after is exclusive, until inclusive.
     ingested_after: datetime | None = None
     ingested_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileSelection:
-    """Which merged profiles an export holds, and which of their fields. Resolved at submission."""
+class ExportRequest:
+    """What a caller asks for, before anything was looked up."""
 
-    #: The union schema as it was then, whole.
-    profile_fields: tuple[Field, ...]
-    event_fields: tuple[Field, ...]
+    dataset_id: str
+    schema_name: str
     #: Paths asked for; empty means every field.
-    fields: tuple[Path, ...]
-    rules: MergeRules
+    fields: tuple[Path, ...] = ()
+    #: Null: the default policy of the sandbox, or no merging when it has none.
+    merge_policy_id: str | None = None
+    merge_policy_version: int | None = None
     #: Null: no events at all.
-    events: EventSelection | None
+    events: EventSelection | None = None
     #: Keep profiles whose last update is strictly later.
-    updated_after: datetime | None
+    updated_after: datetime | None = None
     #: Also export profiles that have events but no record.
-    with_empty_profiles: bool
-    #: Namespace codes as registered, by their lower-case form.
-    namespaces: Mapping[str, str]
+    with_empty_profiles: bool = False
+    #: The caller's own words, kept to be echoed in every answer.
+    echo: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """Where the engine's plan of a job lies, and how many parts it will have."""
+
+    key: str
+    engine_version: str
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPart:
+    """One finished file of an export that has not succeeded yet."""
+
+    number: int
+    key: str
+    size_bytes: int
+    row_count: int
+    sha256: str
+    #: Counts to be summed over the parts of a job.
+    counters: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +83,6 @@ class ExportJob:
     job: Job
     batch_id: BatchId
     #: The caller's own words, echoed in every answer.
-    request: Mapping[str, Any]
+    echo: Mapping[str, Any]
     merge_policy_id: str | None
     merge_policy_version: int | None

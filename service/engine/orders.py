@@ -137,13 +137,9 @@ class EventChoice(Order):
     ingested_until: datetime | None = None
 
 
-class ExportOrder(Order):
-    """Merge the fragments of a snapshot into profiles and write them as parts."""
+class Selection(Order):
+    """What an export holds. Resolved when the job is submitted and pinned with it."""
 
-    kind: Literal["export"] = "export"
-    folder: str
-    #: In the order (ingest number, key). Identities and links of the same snapshot included.
-    files: tuple[Fragments, ...]
     #: The union schema's profile and event fields, whole.
     profile_fields: tuple[Document, ...]
     event_fields: tuple[Document, ...]
@@ -157,6 +153,15 @@ class ExportOrder(Order):
     with_empty_profiles: bool = False
     #: Namespace codes as registered, by lower-case code.
     namespaces: dict[str, str] = Field(default_factory=dict)
+
+
+class ExportOrder(Selection):
+    """Merge the fragments of a snapshot into profiles and write them as parts."""
+
+    kind: Literal["export"] = "export"
+    folder: str
+    #: In the order (ingest number, key). Identities and links of the same snapshot included.
+    files: tuple[Fragments, ...]
     identities_per_profile: int = 50
     #: Rows and bytes one part should have; and how much one thread may hold at a time.
     part_row_count: int = 1_000_000

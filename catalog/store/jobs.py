@@ -1,0 +1,153 @@
+"""Jobs in PostgreSQL: the queue, its leases and its fence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from catalog.errors import Conflict, NotFound
+from catalog.jobs import ENDED, LIFECYCLE, Job, JobError, JobEvent, JobId, JobKind, JobState, WorkerId
+from catalog.organisations import OrganisationId, SandboxId, Scope
+from catalog.store import queries
+from catalog.store.database import Connection, Record
+
+SQL = queries.beside(__file__)
+
+
+class JobStore:
+    """Jobs, submitted and moved inside one transaction."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    async def submit(
+        self,
+        scope: Scope,
+        *,
+        kind: JobKind,
+        dataset_id: str,
+        order: Mapping[str, Any],
+        actor: str,
+        request_id: str,
+        snapshot: int | None = None,
+    ) -> Job:
+        """Queue a job; workers hear of it when the transaction commits."""
+        row = await SQL["submit"].row(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            kind=kind,
+            dataset_id=dataset_id,
+            order=dict(order),
+            snapshot=snapshot,
+            actor=actor,
+            request_id=request_id,
+        )
+        assert row is not None
+        return job_of(row)
+
+    async def find(self, scope: Scope, id: JobId, *, kind: JobKind) -> Job:
+        row = await SQL["find"].row(
+            self._db,
+            job_id=id,
+            kind=kind,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        if row is None:
+            raise NotFound(f"{kind} job", id)
+        return job_of(row)
+
+    async def claim_next(self, worker_id: WorkerId, *, lease: timedelta) -> Job | None:
+        """Lease a waiting job to a worker, or return None when nothing waits.
+
+        A lease is a promise, not a lock: a worker that stops renewing it loses the job while
+        it may still be writing. The attempt number of the claim fences what it writes.
+        """
+        row = await SQL["claim_next"].row(self._db, worker_id=worker_id, lease=lease)
+        return job_of(row) if row else None
+
+    async def renew(
+        self, job: Job, *, lease: timedelta, progress: Mapping[str, Any]
+    ) -> bool:
+        """Extend the lease of a claim. False: the claim is lost and the work must stop."""
+        row = await SQL["renew"].row(
+            self._db, job_id=job.id, attempt=job.attempt, lease=lease, progress=dict(progress)
+        )
+        return row is not None
+
+    async def hold(self, job: Job) -> None:
+        """Keep a claim valid until the transaction ends, or refuse: the claim is lost."""
+        if await SQL["hold"].row(self._db, job_id=job.id, attempt=job.attempt) is None:
+            raise Conflict(f"attempt {job.attempt} of job {job.id} no longer runs")
+
+    async def move(
+        self,
+        job: Job,
+        event: JobEvent,
+        *,
+        actor: str,
+        is_fenced: bool = True,
+        reason: str | None = None,
+        delay: timedelta = timedelta(0),
+        errors: Sequence[JobError] = (),
+        metrics: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Take a job along one edge of its lifecycle and note who moved it.
+
+        The check and the change are one statement, so of two callers racing for the same job
+        exactly one wins; the other is told what state it found. Workers stay fenced: one that
+        has lost its lease can no longer move the job, even back to where it is.
+        """
+        row = await SQL["move"].row(
+            self._db,
+            job_id=job.id,
+            event=event,
+            sources=LIFECYCLE.sources(event),
+            target=LIFECYCLE.target(event),
+            ended=sorted(ENDED),
+            attempt=job.attempt if is_fenced else None,
+            actor=actor,
+            reason=reason,
+            delay=delay,
+            errors=[{"code": error.code, "message": error.message} for error in errors],
+            metrics=dict(metrics or {}),
+        )
+        if row is None:
+            found = await self.find(job.scope, job.id, kind=job.kind)
+            LIFECYCLE.after(found.state, event, id=job.id)  # refuses, naming the state it found
+            raise Conflict(f"job {job.id} was moved by someone else: ask again")
+        return job_of(row)
+
+    async def expired(self) -> Job | None:
+        """Lock one running job whose worker went silent, or return None."""
+        row = await SQL["expired"].row(self._db)
+        return job_of(row) if row else None
+
+
+def job_of(row: Record) -> Job:
+    """A job from a row of ``jobs`` joined with the name of its sandbox."""
+    return Job(
+        id=JobId(row["id"]),
+        kind=JobKind(row["kind"]),
+        scope=Scope(
+            organisation_id=OrganisationId(row["organisation_id"]),
+            sandbox_id=SandboxId(row["sandbox_id"]),
+            sandbox_name=row["sandbox_name"],
+        ),
+        state=JobState(row["state"]),
+        dataset_id=row["dataset_id"],
+        order=row["order"],
+        attempt=row["attempt"],
+        worker_id=WorkerId(row["worker_id"]) if row["worker_id"] else None,
+        progress=row["progress"],
+        metrics=row["metrics"],
+        errors=tuple(JobError(**error) for error in row["errors"]),
+        created_by=row["created_by"],
+        request_id=row["request_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
