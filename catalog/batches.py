@@ -84,6 +84,18 @@ class BatchError:
     record_count: int = 0
 
 
+class BatchMetric(StrEnum):
+    """What is counted of a batch. Input is what callers sent, output what readers find."""
+
+    INPUT_FILE_COUNT = "input_file_count"
+    INPUT_SIZE_BYTES = "input_size_bytes"
+    INPUT_ROW_COUNT = "input_row_count"
+    OUTPUT_FILE_COUNT = "output_file_count"
+    OUTPUT_SIZE_BYTES = "output_size_bytes"
+    OUTPUT_ROW_COUNT = "output_row_count"
+    FAILED_ROW_COUNT = "failed_row_count"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """One batch as it stood at one moment."""
@@ -98,8 +110,10 @@ class Batch:
     ingest_number: int | None
     #: The job that fills it: a promotion, or the export job that made it.
     job_id: JobId | None
-    #: Counts by name, such as ``inputRecordCount``; empty until it is active or failed.
-    metrics: Mapping[str, int]
+    #: A worker holds its job at this moment.
+    is_worked_on: bool
+    #: What is sent is counted when it is completed, the rest when it is active or failed.
+    metrics: Mapping[BatchMetric, int]
     errors: tuple[BatchError, ...]
     created_by: str
     created_at: datetime
@@ -119,9 +133,27 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewDatasetFile:
+    """One Parquet file that is stored and about to become part of a batch.
+
+    Files are numbered in the order in which they are given.
+    """
+
+    batch_id: BatchId
+    #: What a reader who downloads it calls it.
+    name: str
+    key: str
+    size_bytes: int
+    row_count: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFile:
     """One Parquet file of an active batch, as Data Access serves it."""
 
+    batch_id: BatchId
+    dataset_id: str
     #: Counts from 1 in a batch.
     number: int
     name: str

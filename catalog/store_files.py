@@ -15,6 +15,16 @@ class StoreFileKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewStoreFile:
+    """One file that is stored and about to join the profile store with its batch."""
+
+    kind: StoreFileKind
+    key: str
+    size_bytes: int
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFile:
     """One file of the profile store, and when it came and went."""
 

@@ -26,6 +26,10 @@ CREATE TABLE batches (
         state IN ('loading', 'loaded', 'exporting', 'active', 'failed', 'aborted')),
     CONSTRAINT only_ended_batches_have_an_end CHECK (
         (finished_at IS NOT NULL) = (state IN ('active', 'failed', 'aborted'))),
+    CONSTRAINT a_batch_waits_for_a_job CHECK (
+        state NOT IN ('loaded', 'exporting') OR job_id IS NOT NULL),
+    CONSTRAINT a_completed_batch_has_its_place CHECK (
+        state <> 'loaded' OR ingest_number IS NOT NULL),
     CONSTRAINT an_ingest_number_is_given_once UNIQUE (sandbox_id, ingest_number)
 );
 

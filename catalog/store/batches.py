@@ -1,0 +1,321 @@
+"""Batches, the files callers sent for them, and the files readers find in them."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from catalog.batches import (
+    LIFECYCLE,
+    Batch,
+    BatchError,
+    BatchEvent,
+    BatchId,
+    BatchMetric,
+    BatchOptions,
+    BatchState,
+    DatasetFile,
+    FileFormat,
+    InputFormat,
+    NewDatasetFile,
+    Upload,
+)
+from catalog.errors import Conflict, NotFound
+from catalog.jobs import JobId
+from catalog.organisations import Scope
+from catalog.store import queries
+from catalog.store.database import Connection, Record
+
+SQL = queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFilter:
+    """Which batches a listing holds. Null admits all; instants are exclusive."""
+
+    dataset_ids: Collection[str] | None = None
+    #: States admitted while no worker holds the batch's job, and while one does. Both or none.
+    idle_states: Collection[BatchState] | None = None
+    worked_on_states: Collection[BatchState] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class BatchStore:
+    """Batches, read and moved along their lifecycle inside one transaction."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    async def open(
+        self,
+        scope: Scope,
+        *,
+        dataset_id: str,
+        input_format: InputFormat,
+        options: BatchOptions,
+        actor: str,
+    ) -> Batch:
+        """Open a batch that callers upload to."""
+        return await self._add(
+            scope,
+            state=BatchState.LOADING,
+            dataset_id=dataset_id,
+            input_format=asdict(input_format),
+            external_id=options.external_id,
+            tags=dict(options.tags),
+            job_id=None,
+            actor=actor,
+        )
+
+    async def open_for_export(
+        self, scope: Scope, *, dataset_id: str, job_id: JobId, actor: str
+    ) -> Batch:
+        """Open a batch that an export job will fill. A job may have several."""
+        return await self._add(
+            scope,
+            state=BatchState.EXPORTING,
+            dataset_id=dataset_id,
+            input_format=asdict(InputFormat()),
+            external_id=None,
+            tags={},
+            job_id=job_id,
+            actor=actor,
+        )
+
+    async def find(self, scope: Scope, id: BatchId) -> Batch:
+        row = await SQL["find"].row(self._db, **_of(scope), id=id)
+        if row is None:
+            raise NotFound("batch", id)
+        return _batch(row)
+
+    async def lock(self, scope: Scope, id: BatchId) -> Batch:
+        """Find a batch and hold it against every change until the transaction ends."""
+        row = await SQL["lock"].row(self._db, **_of(scope), id=id)
+        if row is None:
+            raise NotFound("batch", id)
+        return _batch(row)
+
+    async def of_job(self, job_id: JobId) -> tuple[Batch, ...]:
+        """The batches a job fills, in the order in which they were opened."""
+        return tuple(_batch(row) for row in await SQL["of_job"].rows(self._db, job_id=job_id))
+
+    async def listing(
+        self, scope: Scope, wanted: BatchFilter, *, newest_first: bool, skip: int, most: int
+    ) -> tuple[Batch, ...]:
+        """One page of the sandbox's batches by the instant they were opened."""
+        rows = await SQL["newest" if newest_first else "oldest"].rows(
+            self._db,
+            **_of(scope),
+            dataset_ids=_array(wanted.dataset_ids),
+            after=wanted.created_after,
+            before=wanted.created_before,
+            idle=_array(wanted.idle_states),
+            worked_on=_array(wanted.worked_on_states),
+            most=most,
+            skip=skip,
+        )
+        return tuple(_batch(row) for row in rows)
+
+    async def next_ingest_number(self, scope: Scope) -> int:
+        """Take the sandbox's next place in merge order; its row stays locked until the end.
+
+        Whatever is numbered after it and must agree with it, such as the job that promotes
+        the batch, is to be inserted in the same transaction.
+        """
+        row = await SQL["next_ingest_number"].row(self._db, **_of(scope))
+        if row is None:
+            raise NotFound("sandbox", scope.sandbox_name)
+        return int(row["ingest_number"])
+
+    async def complete(
+        self, scope: Scope, id: BatchId, *, ingest_number: int, job_id: JobId, actor: str
+    ) -> Batch:
+        """Close a batch to uploads and give it its place and the job that promotes it."""
+        row = await SQL["complete"].row(
+            self._db,
+            **_of(scope),
+            **_along(BatchEvent.COMPLETE),
+            id=id,
+            ingest_number=ingest_number,
+            job_id=job_id,
+            actor=actor,
+        )
+        return _batch(row) if row else await self._refuse(scope, id, BatchEvent.COMPLETE)
+
+    async def give_up(self, scope: Scope, id: BatchId, *, actor: str) -> Batch:
+        """Abort a batch that no job fills. One that a job fills ends with :meth:`abort`."""
+        row = await SQL["give_up"].row(
+            self._db, **_of(scope), **_along(BatchEvent.ABORT), id=id, actor=actor
+        )
+        return _batch(row) if row else await self._refuse(scope, id, BatchEvent.ABORT)
+
+    async def activate(
+        self,
+        job_id: JobId,
+        *,
+        files: Sequence[NewDatasetFile],
+        metrics: Mapping[BatchMetric, int],
+    ) -> None:
+        """Show the files of a job: every batch it fills becomes active, or none does.
+
+        Output is counted from the files. The caller has moved the job in the same transaction,
+        under its fence: this asks nothing about who holds it.
+        """
+        seen: Counter[BatchId] = Counter()
+        numbers = []
+        for file in files:
+            seen[file.batch_id] += 1
+            numbers.append(seen[file.batch_id])
+        moved = await SQL["activate"].rows(
+            self._db,
+            **_along(BatchEvent.ACTIVATE),
+            job_id=job_id,
+            actor=_actor(job_id),
+            metrics=dict(metrics),
+            batch_ids=[file.batch_id for file in files],
+            numbers=numbers,
+            names=[file.name for file in files],
+            keys=[file.key for file in files],
+            sizes=[file.size_bytes for file in files],
+            rows=[file.row_count for file in files],
+            hashes=[file.sha256 for file in files],
+        )
+        strangers = seen.keys() - {row["id"] for row in moved}
+        if strangers or not moved:
+            raise Conflict(f"job {job_id} cannot activate {sorted(strangers) or 'any batch'}")
+
+    async def fail(
+        self,
+        job_id: JobId,
+        errors: Sequence[BatchError],
+        metrics: Mapping[BatchMetric, int],
+    ) -> None:
+        """End every batch of a job as failed, each with the same reasons."""
+        await self._finish(job_id, BatchEvent.FAIL, errors, metrics)
+
+    async def abort(self, job_id: JobId) -> None:
+        """End every batch of a cancelled job as aborted."""
+        await self._finish(job_id, BatchEvent.ABORT, (), {})
+
+    async def keep_upload(self, batch_id: BatchId, upload: Upload, *, sha256: str) -> str | None:
+        """Name a stored file as what was sent under its path; return the key it replaces.
+
+        The caller holds the batch with :meth:`lock` and has seen that it is loading.
+        """
+        row = await SQL["keep_upload"].row(
+            self._db,
+            batch_id=batch_id,
+            path=upload.path,
+            key=upload.key,
+            size_bytes=upload.size_bytes,
+            sha256=sha256,
+        )
+        return row["replaced_key"] if row else None
+
+    async def uploads(self, batch_id: BatchId) -> tuple[Upload, ...]:
+        """What was sent for a batch, in the order of its rows: by the bytes of the path."""
+        rows = await SQL["uploads"].rows(self._db, batch_id=batch_id)
+        return tuple(Upload(**row) for row in rows)
+
+    async def count_files(self, scope: Scope, batch_id: BatchId) -> int:
+        """How many files readers find in a batch: none until it is active."""
+        row = await SQL["count_files"].row(self._db, **_of(scope), batch_id=batch_id)
+        if row is None:
+            raise NotFound("batch", batch_id)
+        return int(row["files"])
+
+    async def files(
+        self, scope: Scope, batch_id: BatchId, *, skip: int, most: int
+    ) -> tuple[DatasetFile, ...]:
+        """One page of the files readers find in a batch, by number."""
+        rows = await SQL["files"].rows(
+            self._db, **_of(scope), batch_id=batch_id, skip=skip, most=most
+        )
+        return tuple(DatasetFile(**row) for row in rows)
+
+    async def file(self, scope: Scope, batch_id: BatchId, number: int) -> DatasetFile:
+        row = await SQL["file"].row(self._db, **_of(scope), batch_id=batch_id, number=number)
+        if row is None:
+            raise NotFound("file", f"{batch_id}-{number}")
+        return DatasetFile(**row)
+
+    async def _add(self, scope: Scope, **values: Any) -> Batch:
+        row = await SQL["add"].row(
+            self._db, **_of(scope), id=BatchId(secrets.token_hex(16)), **values
+        )
+        if row is None:
+            raise AssertionError("an insert answers with its row")
+        return _batch(row)
+
+    async def _finish(
+        self,
+        job_id: JobId,
+        event: BatchEvent,
+        errors: Sequence[BatchError],
+        metrics: Mapping[BatchMetric, int],
+    ) -> None:
+        moved = await SQL["finish"].rows(
+            self._db,
+            **_along(event),
+            job_id=job_id,
+            actor=_actor(job_id),
+            errors=[asdict(error) for error in errors],
+            metrics=dict(metrics),
+        )
+        if not moved:
+            raise Conflict(f"job {job_id} has no batch left to {event}")
+
+    async def _refuse(self, scope: Scope, id: BatchId, event: BatchEvent) -> Batch:
+        found = await self.find(scope, id)
+        LIFECYCLE.after(found.state, event, id=id)  # refuses, naming the state it found
+        raise Conflict(f"batch {id} was moved by someone else: ask again")
+
+
+def _of(scope: Scope) -> dict[str, Any]:
+    return {"sandbox_id": scope.sandbox_id, "organisation_id": scope.organisation_id}
+
+
+def _along(event: BatchEvent) -> dict[str, Any]:
+    return {
+        "event": event,
+        "sources": LIFECYCLE.sources(event),
+        "target": LIFECYCLE.target(event),
+    }
+
+
+def _actor(job_id: JobId) -> str:
+    return f"job {job_id}"
+
+
+def _array(values: Collection[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _batch(row: Record) -> Batch:
+    return Batch(
+        id=row["id"],
+        dataset_id=row["dataset_id"],
+        state=BatchState(row["state"]),
+        input_format=InputFormat(
+            **{**row["input_format"], "format": FileFormat(row["input_format"]["format"])}
+        ),
+        external_id=row["external_id"],
+        tags=row["tags"],
+        ingest_number=row["ingest_number"],
+        job_id=row["job_id"],
+        is_worked_on=row["is_worked_on"],
+        metrics={BatchMetric(name): count for name, count in row["metrics"].items()},
+        errors=tuple(
+            BatchError(**{**error, "rows": tuple(error["rows"])}) for error in row["errors"]
+        ),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )

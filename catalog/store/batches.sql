@@ -1,0 +1,202 @@
+-- name: add
+-- Opens a batch: one that callers upload to, or one that a job will fill.
+INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,
+                     external_id, tags, job_id, created_by, started_at)
+VALUES (:id, :sandbox_id, :organisation_id, :dataset_id, :state::text, :input_format,
+        :external_id, :tags, :job_id, :actor,
+        CASE WHEN :job_id::bigint IS NOT NULL THEN now() END)
+RETURNING *, false AS is_worked_on
+
+-- name: find
+-- One batch of a sandbox.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
+ WHERE batches.id = :id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+
+-- name: lock
+-- One batch of a sandbox, held against every change until the transaction ends.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
+ WHERE batches.id = :id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   FOR NO KEY UPDATE OF batches
+
+-- name: of_job
+-- The batches one job fills, in the order in which they were opened.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM batches JOIN jobs ON jobs.id = batches.job_id
+ WHERE batches.job_id = :job_id
+ ORDER BY batches.created_at, batches.id
+
+-- name: newest
+-- One page of a sandbox's batches, the last opened first.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
+ WHERE batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND (:dataset_ids::text[] IS NULL OR batches.dataset_id = ANY (:dataset_ids))
+   AND (:after::timestamptz IS NULL OR batches.created_at > :after)
+   AND (:before::timestamptz IS NULL OR batches.created_at < :before)
+   AND (:idle::text[] IS NULL
+        OR batches.state = ANY (CASE WHEN jobs.state = 'running' THEN :worked_on::text[]
+                                     ELSE :idle END))
+ ORDER BY batches.created_at DESC, batches.id DESC
+ LIMIT :most OFFSET :skip
+
+-- name: oldest
+-- One page of a sandbox's batches, the first opened first.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
+ WHERE batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND (:dataset_ids::text[] IS NULL OR batches.dataset_id = ANY (:dataset_ids))
+   AND (:after::timestamptz IS NULL OR batches.created_at > :after)
+   AND (:before::timestamptz IS NULL OR batches.created_at < :before)
+   AND (:idle::text[] IS NULL
+        OR batches.state = ANY (CASE WHEN jobs.state = 'running' THEN :worked_on::text[]
+                                     ELSE :idle END))
+ ORDER BY batches.created_at, batches.id
+ LIMIT :most OFFSET :skip
+
+-- name: next_ingest_number
+-- Takes the sandbox's next place in merge order. The row stays locked until the transaction
+-- ends, so places become visible in order and none is left out.
+UPDATE sandboxes SET ingest_number = ingest_number + 1
+ WHERE id = :sandbox_id AND organisation_id = :organisation_id
+RETURNING ingest_number
+
+-- name: complete
+-- Closes a batch to uploads, gives it its place and the job that promotes it, and counts what
+-- was sent.
+WITH sent AS (
+    SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS bytes
+      FROM uploads WHERE batch_id = :id
+), moved AS (
+    UPDATE batches
+       SET state = :target::text,
+           ingest_number = :ingest_number,
+           job_id = :job_id,
+           metrics = jsonb_build_object('input_file_count', sent.files,
+                                        'input_size_bytes', sent.bytes),
+           started_at = now(),
+           updated_at = now()
+      FROM sent
+     WHERE batches.id = :id
+       AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+       AND batches.state = ANY (:sources::text[])
+ RETURNING batches.*
+), noted AS (
+    INSERT INTO batch_events (batch_id, event, state, actor)
+    SELECT id, :event, state, :actor FROM moved
+)
+SELECT *, false AS is_worked_on FROM moved
+
+-- name: give_up
+-- Aborts a batch that no job fills yet. Finds nothing once it was completed or aborted.
+WITH moved AS (
+    UPDATE batches
+       SET state = :target::text, finished_at = now(), updated_at = now()
+     WHERE id = :id
+       AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+       AND job_id IS NULL
+       AND state = ANY (:sources::text[])
+ RETURNING *
+), noted AS (
+    INSERT INTO batch_events (batch_id, event, state, actor)
+    SELECT id, :event, state, :actor FROM moved
+)
+SELECT *, false AS is_worked_on FROM moved
+
+-- name: activate
+-- Makes the files of a job visible: all its batches become active, each with its files, in one
+-- statement. What was written is counted here, from the files themselves.
+WITH files AS (
+    SELECT * FROM unnest(:batch_ids::text[], :numbers::integer[], :names::text[], :keys::text[],
+                         :sizes::bigint[], :rows::bigint[], :hashes::text[])
+               AS file (batch_id, number, name, key, size_bytes, row_count, sha256)
+), moved AS (
+    UPDATE batches
+       SET state = :target::text,
+           metrics = batches.metrics || :metrics::jsonb || (
+               SELECT jsonb_build_object(
+                          'output_file_count', count(*),
+                          'output_size_bytes', coalesce(sum(files.size_bytes), 0),
+                          'output_row_count', coalesce(sum(files.row_count), 0))
+                 FROM files WHERE files.batch_id = batches.id),
+           finished_at = now(),
+           updated_at = now()
+     WHERE job_id = :job_id
+       AND state = ANY (:sources::text[])
+ RETURNING id, state
+), noted AS (
+    INSERT INTO batch_events (batch_id, event, state, actor)
+    SELECT id, :event, state, :actor FROM moved
+), shown AS (
+    INSERT INTO dataset_files (batch_id, number, name, key, size_bytes, row_count, sha256)
+    SELECT files.* FROM files JOIN moved ON moved.id = files.batch_id
+)
+SELECT id FROM moved
+
+-- name: finish
+-- Ends all batches of a job without showing anything of them, and keeps what is known of why.
+WITH moved AS (
+    UPDATE batches
+       SET state = :target::text,
+           metrics = metrics || :metrics::jsonb,
+           errors = errors || :errors::jsonb,
+           finished_at = now(),
+           updated_at = now()
+     WHERE job_id = :job_id
+       AND state = ANY (:sources::text[])
+ RETURNING id, state
+), noted AS (
+    INSERT INTO batch_events (batch_id, event, state, actor)
+    SELECT id, :event, state, :actor FROM moved
+)
+SELECT id FROM moved
+
+-- name: keep_upload
+-- Names the file a caller sent under a path, and says which key it replaces, if any. Asked with
+-- the batch's row locked, so that of two repeats each replaces the one before.
+WITH earlier AS (
+    SELECT key FROM uploads WHERE batch_id = :batch_id AND path = :path
+)
+INSERT INTO uploads (batch_id, path, key, size_bytes, sha256)
+VALUES (:batch_id, :path, :key, :size_bytes, :sha256)
+ON CONFLICT (batch_id, path) DO UPDATE
+   SET key = excluded.key,
+       size_bytes = excluded.size_bytes,
+       sha256 = excluded.sha256,
+       created_at = now()
+RETURNING (SELECT key FROM earlier) AS replaced_key
+
+-- name: uploads
+-- What callers sent for a batch, in the order of its rows: by the bytes of the path.
+SELECT path, key, size_bytes FROM uploads WHERE batch_id = :batch_id ORDER BY path
+
+-- name: count_files
+-- How many files readers find in a batch: none until it is active.
+SELECT count(dataset_files.number) AS files
+  FROM batches
+  LEFT JOIN dataset_files ON dataset_files.batch_id = batches.id AND batches.state = 'active'
+ WHERE batches.id = :batch_id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+ GROUP BY batches.id
+
+-- name: files
+-- One page of the files readers find in a batch.
+SELECT dataset_files.*, batches.dataset_id
+  FROM dataset_files JOIN batches ON batches.id = dataset_files.batch_id
+ WHERE batches.id = :batch_id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND batches.state = 'active'
+ ORDER BY dataset_files.number
+ LIMIT :most OFFSET :skip
+
+-- name: file
+-- One file of an active batch, by its number.
+SELECT dataset_files.*, batches.dataset_id
+  FROM dataset_files JOIN batches ON batches.id = dataset_files.batch_id
+ WHERE batches.id = :batch_id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND batches.state = 'active'
+   AND dataset_files.number = :number
