@@ -84,8 +84,12 @@ class Job:
     dataset_id: str
     #: What to do, exactly as accepted. Never edited: a changed request is a new job.
     order: Mapping[str, Any]
+    #: The commit number an export reads at, in every attempt; null for promotions.
+    snapshot: int | None
     #: How often a worker has claimed it. Counts from 1 at the first claim; the fencing token.
     attempt: int
+    #: Attempts that ended badly; a job that runs out of them fails.
+    failed_attempts: int
     #: Who holds the lease, while it runs.
     worker_id: WorkerId | None
     #: What the engine reports while it works: counts so far. At most a second old.

@@ -11,6 +11,7 @@ CREATE TABLE jobs (
     "order"          jsonb       NOT NULL,
     snapshot         bigint,
     attempt          integer     NOT NULL DEFAULT 0,
+    failed_attempts  integer     NOT NULL DEFAULT 0,
     run_after        timestamptz NOT NULL DEFAULT now(),
     worker_id        text,
     lease_expires_at timestamptz,
@@ -51,6 +52,9 @@ CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
     WHERE kind = 'promotion' AND state IN ('queued', 'running');
 -- Serves the listing of export jobs, newest first.
 CREATE INDEX export_jobs_of_a_sandbox ON jobs (sandbox_id, created_at, id) WHERE kind = 'export';
+
+COMMENT ON COLUMN jobs.failed_attempts IS
+    'Attempts that ended badly. One that was handed back by a worker shutting down is not counted.';
 
 CREATE TABLE job_events (
     job_id  bigint      NOT NULL REFERENCES jobs ON DELETE CASCADE,

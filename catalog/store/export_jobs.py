@@ -28,6 +28,7 @@ class ExportJobStore:
             job_id=id,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
+            sandbox_name=scope.sandbox_name,
         )
         if row is None:
             raise NotFound("export job", id)
@@ -65,7 +66,7 @@ def export_job_of(row: Record) -> ExportJob:
     job = job_of(row)
     return ExportJob(
         job=job,
-        batch_id=BatchId(job.order["batch_id"]),
+        batch_id=BatchId(row["batch_id"]),
         echo=job.order["echo"],
         merge_policy_id=job.order["merge_policy_id"],
         merge_policy_version=job.order["merge_policy_version"],

@@ -7,7 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 from catalog.errors import Conflict, NotFound
-from catalog.jobs import ENDED, LIFECYCLE, Job, JobError, JobEvent, JobId, JobKind, JobState, WorkerId
+from catalog.jobs import (
+    ENDED,
+    LIFECYCLE,
+    Job,
+    JobError,
+    JobEvent,
+    JobId,
+    JobKind,
+    JobState,
+    WorkerId,
+)
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
@@ -59,6 +69,19 @@ class JobStore:
             raise NotFound(f"{kind} job", id)
         return job_of(row)
 
+    async def lock(self, scope: Scope, id: JobId, *, kind: JobKind) -> Job:
+        """Find a job and hold it against every change until the transaction ends."""
+        row = await SQL["lock"].row(
+            self._db,
+            job_id=id,
+            kind=kind,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        if row is None:
+            raise NotFound(f"{kind} job", id)
+        return job_of(row)
+
     async def claim_next(self, worker_id: WorkerId, *, lease: timedelta) -> Job | None:
         """Lease a waiting job to a worker, or return None when nothing waits.
 
@@ -68,9 +91,7 @@ class JobStore:
         row = await SQL["claim_next"].row(self._db, worker_id=worker_id, lease=lease)
         return job_of(row) if row else None
 
-    async def renew(
-        self, job: Job, *, lease: timedelta, progress: Mapping[str, Any]
-    ) -> bool:
+    async def renew(self, job: Job, *, lease: timedelta, progress: Mapping[str, Any]) -> bool:
         """Extend the lease of a claim. False: the claim is lost and the work must stop."""
         row = await SQL["renew"].row(
             self._db, job_id=job.id, attempt=job.attempt, lease=lease, progress=dict(progress)
@@ -91,6 +112,7 @@ class JobStore:
         is_fenced: bool = True,
         reason: str | None = None,
         delay: timedelta = timedelta(0),
+        is_failed_attempt: bool = False,
         errors: Sequence[JobError] = (),
         metrics: Mapping[str, Any] | None = None,
     ) -> Job:
@@ -111,6 +133,7 @@ class JobStore:
             actor=actor,
             reason=reason,
             delay=delay,
+            failed_attempts=int(is_failed_attempt),
             errors=[{"code": error.code, "message": error.message} for error in errors],
             metrics=dict(metrics or {}),
         )
@@ -139,7 +162,9 @@ def job_of(row: Record) -> Job:
         state=JobState(row["state"]),
         dataset_id=row["dataset_id"],
         order=row["order"],
+        snapshot=row["snapshot"],
         attempt=row["attempt"],
+        failed_attempts=row["failed_attempts"],
         worker_id=WorkerId(row["worker_id"]) if row["worker_id"] else None,
         progress=row["progress"],
         metrics=row["metrics"],

@@ -22,6 +22,16 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
    AND jobs.sandbox_id = :sandbox_id
    AND jobs.organisation_id = :organisation_id
 
+-- name: lock
+-- One job of one sandbox, held against every change until the transaction ends.
+SELECT jobs.*, sandboxes.name AS sandbox_name
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.id = :job_id
+   AND jobs.kind = :kind
+   AND jobs.sandbox_id = :sandbox_id
+   AND jobs.organisation_id = :organisation_id
+   FOR UPDATE OF jobs
+
 -- name: claim_next
 -- Leases one waiting job to a worker: of the sandbox with the fewest running jobs, the oldest.
 -- SKIP LOCKED lets workers ask at the same moment without waiting on one another. A promotion
@@ -83,6 +93,7 @@ WITH moved AS (
            worker_id = NULL,
            lease_expires_at = NULL,
            run_after = now() + :delay::interval,
+           failed_attempts = failed_attempts + :failed_attempts::integer,
            errors = errors || :errors::jsonb,
            metrics = metrics || :metrics::jsonb,
            updated_at = now(),

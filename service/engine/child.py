@@ -1,0 +1,153 @@
+"""The engine's own process: reads one order, answers until it is done, and ends.
+
+It has no database and no network. It ends as soon as its parent is gone or silent, so that a
+worker which lost its lease never leaves an engine behind that keeps writing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from catalog.errors import Refusal
+from service.engine import channel
+from service.engine.orders import (
+    Answer,
+    Done,
+    ExportOrder,
+    Failed,
+    Planned,
+    Progress,
+    PromotionOrder,
+)
+from service.engine.plan import Plan, PlanMismatch, load_plan, make_plan
+from service.engine.promotion import promote
+from service.engine.task import run_task
+from service.storage.files import Files
+
+#: Seconds between two progress reports: a person sees no difference below a quarter.
+REPORT_EVERY = 0.25
+
+
+class Answers:
+    """The way back to the parent; usable from every thread."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._reported_at = 0.0
+
+    def send(self, answer: Answer) -> None:
+        with self._lock:
+            self._pipe.write(channel.frame(answer))
+            self._pipe.flush()
+
+    def report(self, progress: Progress) -> None:
+        """Send progress, unless the last report is too fresh to matter."""
+        now = time.monotonic()
+        if now - self._reported_at >= REPORT_EVERY or progress.done == progress.total:
+            self._reported_at = now
+            self.send(progress)
+
+
+def main(root: str, silence: str) -> None:
+    """Do one order from standard input, with the files under ``root``.
+
+    ``silence`` is how many seconds the parent may say nothing before this process ends.
+    """
+    _die_with_parent()
+    parent, answers = sys.stdin.buffer, Answers(sys.stdout.buffer)
+    sys.stdout = sys.stderr  # whatever a library prints must not reach the frames
+    body = channel.receive(parent)
+    while body == b"":
+        body = channel.receive(parent)
+    if body is None:
+        return
+    threading.Thread(target=_end_when_silent, args=(parent, float(silence)), daemon=True).start()
+    try:
+        _do(channel.order_in(body), Files(Path(root)), answers)
+    except Refusal as refusal:
+        answers.send(Failed(code=refusal.code, message=str(refusal), is_final=True))
+    except Exception:  # noqa: BLE001  # the last resort: the trace is ours, the parent needs a word
+        traceback.print_exc()
+        message = "the engine failed; its log has the details"
+        answers.send(Failed(code="engine_failed", message=message, is_final=False))
+
+
+def _do(order: PromotionOrder | ExportOrder, files: Files, answers: Answers) -> None:
+    pa.set_cpu_count(order.threads)
+    pa.set_io_thread_count(max(2, order.threads))
+    if isinstance(order, PromotionOrder):
+        answers.send(promote(order, files, answers.report))
+    else:
+        _export(order, files, answers)
+
+
+def _export(order: ExportOrder, files: Files, answers: Answers) -> None:
+    plan = _continued_plan(order, files)
+    finished = set(order.finished_tasks)
+    if plan is None:
+        planned = make_plan(order, files, answers.report)
+        answers.send(planned)
+        plan, finished = load_plan(planned.key, files), set()
+    remaining = [number for number in range(plan.task_count) if number not in finished]
+    with ThreadPoolExecutor(order.threads, thread_name_prefix="task") as pool:
+        running = [pool.submit(run_task, order, plan, number, files) for number in remaining]
+        try:
+            for count, future in enumerate(as_completed(running), start=1):
+                answers.send(future.result())
+                done = plan.task_count - len(remaining) + count
+                answers.report(Progress(phase="merging", done=done, total=plan.task_count))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    answers.send(Done())
+
+
+def _continued_plan(order: ExportOrder, files: Files) -> Plan | None:
+    """The plan of an earlier attempt, unless this engine would have planned otherwise."""
+    if order.plan_key is None:
+        return None
+    try:
+        return load_plan(order.plan_key, files)
+    except PlanMismatch:
+        return None
+
+
+def _end_when_silent(parent: BinaryIO, silence: float) -> None:
+    """End the process when the parent is gone, or has said nothing for too long."""
+    heard_at = time.monotonic()
+
+    def watch() -> None:
+        while time.monotonic() - heard_at < silence:
+            time.sleep(silence / 10)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    while channel.receive(parent) is not None:
+        heard_at = time.monotonic()
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, where the kernel can."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C in a terminal is the parent's to answer
+    if sys.platform == "linux":
+        parent = os.getppid()
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

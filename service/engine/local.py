@@ -1,0 +1,117 @@
+"""Runs orders on this machine, each in a child process that ends with it.
+
+A child of its own means that heartbeats never wait for a kernel, memory is given back, and a
+cancelled job's engine is killed at once. One spare child stands ready with its imports done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from service.engine import channel
+from service.engine.orders import Answer, Done, ExportOrder, Failed, Promoted, PromotionOrder
+
+
+class EngineDied(Exception):
+    """The child ended without saying how its order went."""
+
+    def __init__(self, exit_code: int) -> None:
+        ended = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
+        super().__init__(f"the engine {ended}")
+
+
+class LocalRunner:
+    """Hands orders to child processes, one order to a child."""
+
+    def __init__(self, root: Path, *, silence_seconds: float) -> None:
+        """Use the files under ``root``; a child ends when it hears nothing for so long."""
+        self._root = root
+        self._silence_seconds = silence_seconds
+        self._spare: asyncio.Task[Process] | None = None
+
+    def stand_ready(self) -> None:
+        """Start the spare child, unless there is one."""
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._start())
+
+    async def close(self) -> None:
+        """End the spare child. Orders under way end with their own blocks."""
+        if self._spare is not None:
+            child = await self._spare
+            self._spare = None
+            await _kill(child)
+
+    @asynccontextmanager
+    async def run(
+        self, order: PromotionOrder | ExportOrder
+    ) -> AsyncIterator[AsyncIterator[Answer]]:
+        """Give an order and lend its answers; the child is dead when the block ends.
+
+        The answers end with :class:`Promoted`, :class:`Done` or :class:`Failed`, or raise
+        :class:`EngineDied`.
+        """
+        child = await self._take()
+        alive = asyncio.create_task(self._say_alive(child))
+        try:
+            assert child.stdin is not None
+            with suppress(ConnectionError):  # a child that died says so by ending its answers
+                child.stdin.write(channel.frame(order))
+                await child.stdin.drain()
+            yield _answers(child)
+        finally:
+            alive.cancel()
+            await _kill(child)
+
+    async def _take(self) -> Process:
+        spare, self._spare = self._spare, None
+        child = await spare if spare is not None else await self._start()
+        if child.returncode is not None:
+            child = await self._start()
+        self.stand_ready()
+        return child
+
+    async def _start(self) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "service.engine.child",
+            str(self._root),
+            str(self._silence_seconds),
+            stdin=PIPE,
+            stdout=PIPE,
+        )
+
+    async def _say_alive(self, child: Process) -> None:
+        assert child.stdin is not None
+        with suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(self._silence_seconds / 4)
+                child.stdin.write(channel.ALIVE)
+                await child.stdin.drain()
+
+
+async def _answers(child: Process) -> AsyncIterator[Answer]:
+    assert child.stdout is not None
+    while True:
+        try:
+            head = await child.stdout.readexactly(channel.HEAD_BYTES)
+            body = await child.stdout.readexactly(channel.body_size(head))
+        except asyncio.IncompleteReadError:
+            raise EngineDied(await child.wait()) from None
+        answer = channel.answer_in(body)
+        yield answer
+        if isinstance(answer, Promoted | Done | Failed):
+            return
+
+
+async def _kill(child: Process) -> None:
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            child.kill()
+    await child.wait()
+    child._transport.close()  # type: ignore[attr-defined]  # asyncio leaves the pipes to the collector otherwise

@@ -1,0 +1,80 @@
+"""How attempts end badly: handed back, tried again, or given up; the same for every kind of job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from catalog.batches import BatchError
+from catalog.jobs import Job, JobError, JobEvent
+from catalog.store.batches import BatchStore
+from catalog.store.database import Connection, Database
+from catalog.store.jobs import JobStore
+
+log = structlog.get_logger()
+
+#: The first retry comes this soon, every further one after twice the time, up to the longest.
+SHORTEST_DELAY = timedelta(seconds=1)
+LONGEST_DELAY = timedelta(minutes=1)
+
+
+class AttemptFailed(Exception):
+    """The engine gave up, in words a caller may read."""
+
+    def __init__(self, code: str, message: str, *, is_final: bool) -> None:
+        super().__init__(message)
+        self.error = JobError(code=code, message=message)
+        self.is_final = is_final
+
+
+async def hand_back(database: Database, job: Job, *, actor: str) -> None:
+    """Return a job to the queue because its worker is shutting down. Not a failed attempt."""
+    async with database.transaction() as db:
+        await JobStore(db).move(job, JobEvent.RELEASE, actor=actor, reason="worker shuts down")
+
+
+async def give_up(
+    db: Connection, job: Job, error: JobError, *, limit: int, actor: str, is_final: bool = False
+) -> Job:
+    """End an attempt that failed: the job waits for another, or fails when it had ``limit``.
+
+    A job that fails takes its batches with it, in the same transaction.
+    """
+    jobs = JobStore(db)
+    if is_final or job.failed_attempts + 1 >= limit:
+        ended = await jobs.move(
+            job,
+            JobEvent.FAIL,
+            actor=actor,
+            reason=error.message,
+            errors=[error],
+            is_failed_attempt=True,
+        )
+        reason = BatchError(code=error.code, description=error.message)
+        await BatchStore(db).fail(job.id, errors=[reason], metrics={})
+        log.warning("job failed", job=job.id, job_kind=job.kind, code=error.code)
+        return ended
+    delay = min(SHORTEST_DELAY * 2**job.failed_attempts, LONGEST_DELAY)
+    log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code)
+    return await jobs.move(
+        job,
+        JobEvent.RELEASE,
+        actor=actor,
+        reason=error.message,
+        delay=delay,
+        is_failed_attempt=True,
+    )
+
+
+async def release_expired(database: Database, *, limit: int, actor: str) -> int:
+    """Take jobs from workers that went silent; return how many."""
+    count = 0
+    lost = JobError(code="lease_expired", message="the worker went silent")
+    while True:
+        async with database.transaction() as db:
+            job = await JobStore(db).expired()
+            if job is None:
+                return count
+            await give_up(db, job, lost, limit=limit, actor=actor)
+        count += 1

@@ -1,0 +1,209 @@
+"""Runs export jobs: hands the engine its snapshot, keeps its parts, publishes the batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from catalog.batches import BatchId, NewDatasetFile
+from catalog.export_jobs import ExportPart
+from catalog.jobs import Job, JobEvent
+from catalog.store.batches import BatchStore
+from catalog.store.database import Connection, Database
+from catalog.store.jobs import JobStore
+from catalog.store.plans import PlanStore
+from catalog.store.store_files import StoreFileStore
+from service.engine.local import LocalRunner
+from service.engine.orders import (
+    ENGINE_VERSION,
+    Done,
+    ExportOrder,
+    Failed,
+    Fragments,
+    Part,
+    Planned,
+    Progress,
+)
+from service.storage import keys
+from service.worker.attempts import AttemptFailed
+from service.worker.claim import Claim
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSizes:
+    """How exports are cut. All three bound the work of one task, none the size of an export."""
+
+    part_row_count: int
+    part_size_bytes: int
+    slice_size_bytes: int
+
+
+@dataclass(slots=True)
+class _Times:
+    """When the stages of an attempt began and ended."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    written_at: datetime | None = None
+
+    def to_json(self) -> dict[str, int]:
+        written_at, published_at = self.written_at or self.started_at, datetime.now(UTC)
+        return {
+            "export_started_ms": _milliseconds(self.started_at),
+            "export_finished_ms": _milliseconds(written_at),
+            "write_started_ms": _milliseconds(written_at),
+            "write_finished_ms": _milliseconds(published_at),
+        }
+
+
+class Exports:
+    """Exports one batch of merged profiles for each job it is given."""
+
+    def __init__(
+        self, database: Database, runner: LocalRunner, *, threads: int, sizes: PartSizes
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._threads = threads
+        self._sizes = sizes
+
+    async def run(self, claim: Claim) -> None:
+        """Do one claimed job to its end, or raise for the attempt to be given up."""
+        times = _Times()
+        async with self._database.transaction() as db:
+            order = await self._order(db, claim)
+        async with self._runner.run(order) as answers:
+            async for answer in answers:
+                match answer:
+                    case Progress():
+                        claim.note(answer)
+                    case Planned():
+                        await self._keep_plan(claim.job, answer)
+                    case Part():
+                        await self._keep_part(claim, answer)
+                    case Failed():
+                        raise AttemptFailed(answer.code, answer.message, is_final=answer.is_final)
+                    case Done():
+                        times.written_at = datetime.now(UTC)
+                    case unexpected:
+                        raise TypeError(f"an export is never answered by {unexpected.kind}")
+        await self._publish(claim.job, times)
+
+    async def _order(self, db: Connection, claim: Claim) -> ExportOrder:
+        """The order of an attempt: its snapshot, and the plan and parts it goes on from."""
+        job, plans = claim.job, PlanStore(db)
+        plan = await plans.find(job)
+        is_usable = plan is not None and plan.engine_version == ENGINE_VERSION
+        parts = await plans.parts(job) if is_usable else ()
+        for part in parts:
+            _count(claim, part)
+        files = await StoreFileStore(db).files_at(job.scope, _snapshot(job))
+        return ExportOrder(
+            **job.order["selection"],
+            folder=keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt),
+            files=tuple(
+                Fragments(
+                    dataset_id=file.dataset_id,
+                    kind=file.kind,
+                    key=file.key,
+                    size_bytes=file.size_bytes,
+                    row_count=file.row_count,
+                    ingest_number=file.ingest_number,
+                    ingested_at=file.ingested_at,
+                    is_upsert=file.is_upsert,
+                )
+                for file in files
+            ),
+            part_row_count=self._sizes.part_row_count,
+            part_size_bytes=self._sizes.part_size_bytes,
+            slice_size_bytes=self._sizes.slice_size_bytes,
+            threads=self._threads,
+            plan_key=plan.key if plan and is_usable else None,
+            finished_tasks=tuple(part.number for part in parts),
+        )
+
+    async def _keep_plan(self, job: Job, planned: Planned) -> None:
+        async with self._database.transaction() as db:
+            await PlanStore(db).replace(
+                job,
+                key=planned.key,
+                engine_version=planned.engine_version,
+                task_count=planned.task_count,
+            )
+
+    async def _keep_part(self, claim: Claim, part: Part) -> None:
+        """Make a part count. From here on no later attempt does its task again."""
+        kept = ExportPart(
+            number=part.number,
+            key=part.key,
+            size_bytes=part.size_bytes,
+            row_count=part.row_count,
+            sha256=part.sha256,
+            counters=part.counters,
+        )
+        async with self._database.transaction() as db:
+            await PlanStore(db).add_part(claim.job, kept)
+        _count(claim, kept)
+
+    async def _publish(self, job: Job, times: _Times) -> None:
+        """Succeed and show the batch, in one transaction; refused when the claim was lost."""
+        async with self._database.transaction() as db:
+            plans = PlanStore(db)
+            plan, parts = await plans.find(job), await plans.parts(job)
+            if plan is None or len(parts) != plan.task_count:
+                raise AttemptFailed(
+                    "parts_missing",
+                    "the engine ended before all parts were written",
+                    is_final=False,
+                )
+            (batch,) = await BatchStore(db).of_job(job.id)
+            await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
+            await JobStore(db).move(
+                job,
+                JobEvent.COMPLETE,
+                actor=str(job.worker_id),
+                metrics={"counters": _sum(parts), **times.to_json()},
+            )
+        log.info("export succeeded", job=job.id, parts=len(parts))
+
+
+def _files(batch_id: BatchId, parts: Sequence[ExportPart]) -> list[NewDatasetFile]:
+    """The files of the batch: parts that hold rows, or one empty one for its schema."""
+    shown = [part for part in parts if part.row_count] or list(parts[:1])
+    return [
+        NewDatasetFile(
+            batch_id=batch_id,
+            name=f"part-{index:05d}.parquet",
+            key=part.key,
+            size_bytes=part.size_bytes,
+            row_count=part.row_count,
+            sha256=part.sha256,
+        )
+        for index, part in enumerate(shown)
+    ]
+
+
+def _sum(parts: Sequence[ExportPart]) -> dict[str, int]:
+    counters: Counter[str] = Counter()
+    for part in parts:
+        counters.update(part.counters)
+    return dict(counters)
+
+
+def _count(claim: Claim, part: ExportPart) -> None:
+    claim.count(profiles=part.row_count, bytes=part.size_bytes)
+
+
+def _snapshot(job: Job) -> int:
+    if job.snapshot is None:
+        raise ValueError(f"job {job.id} has no snapshot to read")
+    return job.snapshot
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)

@@ -1,0 +1,153 @@
+"""A worker: claims jobs, does them under a lease, and hands them back when it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from catalog.errors import Conflict
+from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
+from catalog.store.database import Database
+from catalog.store.jobs import JobStore
+from catalog.store.notices import LOOK_AGAIN, Notices
+from service.engine.local import EngineDied
+from service.worker.attempts import AttemptFailed, give_up, hand_back, release_expired
+from service.worker.claim import Claim, LeaseLost
+
+log = structlog.get_logger()
+
+Work = Callable[[Claim], Awaitable[None]]
+
+#: Leases that ran out are looked for this many times a lease.
+REAPS_PER_LEASE = 2
+
+
+class Worker:
+    """Does jobs until it is told to stop, ``slots`` of them at a time."""
+
+    def __init__(
+        self,
+        id: WorkerId,
+        database: Database,
+        work: Mapping[JobKind, Work],
+        *,
+        slots: int,
+        lease: timedelta,
+        poll: timedelta,
+        attempts: int,
+    ) -> None:
+        self.id = id
+        self._database = database
+        self._work = work
+        self._slots = slots
+        self._lease = lease
+        self._poll = poll
+        self._attempts = attempts
+        self._running: dict[JobId, asyncio.Task[None]] = {}
+        self._cancelled: set[JobId] = set()
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more and hand back what runs; :meth:`run` returns soon after."""
+        self._stopping.set()
+        self._wake.set()
+
+    async def run(self, notices: Notices) -> None:
+        """Work until :meth:`stop`. A lost notice costs one poll, never a job."""
+        helpers = [
+            asyncio.create_task(self._listen(notices)),
+            asyncio.create_task(self._reap()),
+        ]
+        try:
+            while not self._stopping.is_set():
+                self._wake.clear()
+                if not await self._claim_one():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
+        finally:
+            for task in (*helpers, *self._running.values()):
+                task.cancel()
+            await asyncio.gather(*helpers, *self._running.values(), return_exceptions=True)
+
+    async def _claim_one(self) -> bool:
+        """Claim a job and start on it. False: all slots are taken, or nothing waits."""
+        if len(self._running) >= self._slots:
+            return False
+        try:
+            async with self._database.transaction() as db:
+                job = await JobStore(db).claim_next(self.id, lease=self._lease)
+        except Exception as error:
+            log.warning("cannot claim", reason=type(error).__name__)
+            return False
+        if job is None:
+            return False
+        task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")
+        self._running[job.id] = task
+        task.add_done_callback(lambda _: self._forget(job.id))
+        return True
+
+    def _forget(self, id: JobId) -> None:
+        del self._running[id]
+        self._cancelled.discard(id)
+        self._wake.set()
+
+    async def _attempt(self, job: Job) -> None:
+        """Do one attempt of a job, and see that it ends one way or another."""
+        log.info("job claimed", job=job.id, job_kind=job.kind, attempt=job.attempt)
+        claim = Claim(self._database, job, lease=self._lease)
+        try:
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(claim.keep())
+                await self._work[job.kind](claim)
+                beat.cancel()
+        except* asyncio.CancelledError:
+            if job.id not in self._cancelled:
+                await self._end(job, hand_back(self._database, job, actor=self.id))
+        except* (LeaseLost, Conflict) as lost:
+            log.warning("claim lost", job=job.id, reason=str(lost.exceptions[0]))
+        except* AttemptFailed as failed:
+            (first, *_) = failed.exceptions
+            assert isinstance(first, AttemptFailed)
+            await self._end(job, self._give_up(job, first.error, is_final=first.is_final))
+        except* EngineDied as died:
+            error = JobError(code="engine_died", message=str(died.exceptions[0]))
+            await self._end(job, self._give_up(job, error))
+        except* Exception as defect:
+            log.exception("attempt broke", job=job.id, exc_info=defect)
+            error = JobError(code="internal", message="the worker failed; its log has the details")
+            await self._end(job, self._give_up(job, error))
+
+    async def _give_up(self, job: Job, error: JobError, *, is_final: bool = False) -> None:
+        async with self._database.transaction() as db:
+            await give_up(db, job, error, limit=self._attempts, actor=self.id, is_final=is_final)
+
+    async def _end(self, job: Job, ending: Awaitable[None]) -> None:
+        """Write how an attempt ended; when that fails the lease will run out and tell."""
+        try:
+            await ending
+        except Exception as error:
+            log.warning("attempt not ended", job=job.id, reason=str(error))
+
+    async def _listen(self, notices: Notices) -> None:
+        """Wake for waiting jobs, and stop the engines of cancelled ones at once."""
+        async for notice in notices:
+            state, _, id = notice.partition(":")
+            if notice == LOOK_AGAIN or state == JobState.QUEUED:
+                self._wake.set()
+            elif state == JobState.CANCELLED and (task := self._running.get(JobId(int(id)))):
+                self._cancelled.add(JobId(int(id)))
+                task.cancel()
+
+    async def _reap(self) -> None:
+        """Free the jobs of workers that went silent, on a timer of its own."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / REAPS_PER_LEASE)
+            try:
+                await release_expired(self._database, limit=self._attempts, actor=self.id)
+            except Exception as error:
+                log.warning("cannot reap", reason=type(error).__name__)
