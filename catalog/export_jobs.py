@@ -15,6 +15,17 @@ from catalog.schemas import Path
 #: The only schema a profile export can be of, by the name callers give it.
 PROFILE_SCHEMA_NAME = "_xdm.context.profile"
 
+#: What may be asked of the older view of a profile's identities, a list beside the map.
+IDENTITIES_PATHS: frozenset[Path] = frozenset(
+    {
+        ("identities",),
+        ("identities", "id"),
+        ("identities", "namespace"),
+        ("identities", "namespace", "code"),
+        ("identities", "primary"),
+    }
+)
+
 #: Policies every sandbox has, by the ids the published samples use.
 BUILT_IN_POLICIES = {
     f"{AttributeMerge.TIMESTAMP_ORDERED}-{graph}-mp": MergeRules(identity_graph=graph)

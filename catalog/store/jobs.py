@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -110,31 +111,32 @@ class JobStore:
         *,
         actor: str,
         is_fenced: bool = True,
-        reason: str | None = None,
+        failure: JobError | None = None,
         delay: timedelta = timedelta(0),
-        is_failed_attempt: bool = False,
-        errors: Sequence[JobError] = (),
         metrics: Mapping[str, Any] | None = None,
     ) -> Job:
-        """Take a job along one edge of its lifecycle and note who moved it.
+        """Take a job along one edge of its lifecycle and note who moved it, and why.
 
         The check and the change are one statement, so of two callers racing for the same job
         exactly one wins; the other is told what state it found. Workers stay fenced: one that
-        has lost its lease can no longer move the job, even back to where it is.
+        has lost its lease can no longer move the job, even back to where it is. A ``failure``
+        counts as a failed attempt; it becomes an error of the job only if the job ends with it.
         """
+        target = LIFECYCLE.target(event)
+        is_last_word = failure is not None and target in ENDED
         row = await SQL["move"].row(
             self._db,
             job_id=job.id,
             event=event,
             sources=LIFECYCLE.sources(event),
-            target=LIFECYCLE.target(event),
+            target=target,
             ended=sorted(ENDED),
             attempt=job.attempt if is_fenced else None,
             actor=actor,
-            reason=reason,
+            reason=failure.message if failure else None,
             delay=delay,
-            failed_attempts=int(is_failed_attempt),
-            errors=[{"code": error.code, "message": error.message} for error in errors],
+            failed_attempts=int(failure is not None),
+            errors=[asdict(failure)] if failure and is_last_word else [],
             metrics=dict(metrics or {}),
         )
         if row is None:

@@ -26,7 +26,6 @@ from service.engine.orders import (
     Done,
     ExportOrder,
     Failed,
-    Planned,
     Progress,
     PromotionOrder,
 )

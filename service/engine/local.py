@@ -114,4 +114,5 @@ async def _kill(child: Process) -> None:
         with suppress(ProcessLookupError):
             child.kill()
     await child.wait()
-    child._transport.close()  # type: ignore[attr-defined]  # asyncio leaves the pipes to the collector otherwise
+    transport = child._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    transport.close()  # else the pipes stay open until the collector finds them

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from catalog.store.datasets import DatasetStore
+from catalog.store.merge_policies import MergePolicyStore
+from catalog.store.namespaces import NamespaceStore
+from catalog.store.schemas import SchemaStore
+
 from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from catalog.export_jobs import (
     BUILT_IN_POLICIES,
+    IDENTITIES_PATHS,
     PROFILE_SCHEMA_NAME,
     ExportJob,
     ExportRequest,
@@ -15,18 +21,13 @@ from catalog.export_jobs import (
 from catalog.jobs import JobEvent, JobId, JobKind, JobState
 from catalog.merge_policies import MergeRules
 from catalog.organisations import Caller, Scope
-from catalog.schemas import PROFILE_UNION, Field, Path, selects
+from catalog.schemas import PROFILE_UNION, Field, Path, field_at
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
-from catalog.store.datasets import DatasetStore
 from catalog.store.export_jobs import ExportJobStore
 from catalog.store.jobs import JobStore
-from catalog.store.merge_policies import MergePolicyStore
-from catalog.store.namespaces import NamespaceStore
-from catalog.store.schemas import SchemaStore
 from catalog.store.store_files import StoreFileStore
 from service.engine.orders import EventChoice, Selection
-from service.engine.projection import DERIVED_FIELDS
 
 
 class ExportJobs:
@@ -41,7 +42,7 @@ class ExportJobs:
         All of it happens in one transaction: a request that is refused leaves nothing.
         """
         async with self._database.transaction() as db:
-            await self._check_destination(db, request, by.scope)
+            await _check_destination(db, request, by.scope)
             policy_id, policy_version, rules = await _policy(db, request, by.scope)
             selection = await _selection(db, request, rules, by.scope)
             job = await JobStore(db).submit(
@@ -95,26 +96,26 @@ class ExportJobs:
         async with self._database.transaction() as db:
             job = await JobStore(db).lock(by.scope, id, kind=JobKind.EXPORT)
             if job.state is not JobState.CANCELLED:
-                await JobStore(db).move(
-                    job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False
-                )
+                await JobStore(db).move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
                 await BatchStore(db).abort(job.id)
 
-    async def _check_destination(self, db: Connection, request: ExportRequest, scope: Scope) -> None:
-        if request.schema_name != PROFILE_SCHEMA_NAME:
-            raise InvalidField(
-                "schema.name", f"{request.schema_name!r} cannot be exported, {PROFILE_SCHEMA_NAME} can"
-            )
-        try:
-            dataset = await DatasetStore(db).find(scope, DatasetId(request.dataset_id))
-        except NotFound as missing:
-            raise InvalidField("destination.datasetId", str(missing)) from missing
-        if dataset.schema_id != PROFILE_UNION:
-            raise InvalidField(
-                "destination.datasetId",
-                f"data set {dataset.id} has the schema {dataset.schema_id}; "
-                f"exports need one on {PROFILE_UNION}",
-            )
+
+async def _check_destination(db: Connection, request: ExportRequest, scope: Scope) -> None:
+    if request.schema_name != PROFILE_SCHEMA_NAME:
+        raise InvalidField(
+            "schema.name",
+            f"{request.schema_name!r} cannot be exported, {PROFILE_SCHEMA_NAME} can",
+        )
+    try:
+        dataset = await DatasetStore(db).find(scope, DatasetId(request.dataset_id))
+    except NotFound as missing:
+        raise InvalidField("destination.datasetId", str(missing)) from missing
+    if dataset.schema_id != PROFILE_UNION:
+        raise InvalidField(
+            "destination.datasetId",
+            f"data set {dataset.id} has the schema {dataset.schema_id}; "
+            f"exports need one on {PROFILE_UNION}",
+        )
 
 
 async def _policy(
@@ -123,7 +124,9 @@ async def _policy(
     """The policy a job is pinned to: the one asked for, the default, or no merging at all."""
     if request.merge_policy_id is None:
         default = await MergePolicyStore(db).default(scope, PROFILE_SCHEMA_NAME)
-        return (default.id, default.version, default.rules) if default else (None, None, MergeRules())
+        if default is None:
+            return None, None, MergeRules()
+        return default.id, default.version, default.rules
     if request.merge_policy_id in BUILT_IN_POLICIES:
         return request.merge_policy_id, 1, BUILT_IN_POLICIES[request.merge_policy_id]
     try:
@@ -138,7 +141,8 @@ async def _selection(
 ) -> Selection:
     union = await SchemaStore(db).union(scope)
     registered = await NamespaceStore(db).registered(scope)
-    _check_paths("fields", request.fields, (*union.profile_fields, *DERIVED_FIELDS))
+    asked = [path for path in request.fields if path not in IDENTITIES_PATHS]
+    _check_paths("fields", asked, union.profile_fields)
     if request.events is not None:
         where = "additionalFields.eventList.fields"
         _check_paths(where, request.events.fields, union.event_fields)
@@ -162,8 +166,8 @@ async def _selection(
     )
 
 
-def _check_paths(where: str, paths: Sequence[Path], fields: Sequence[Field]) -> None:
+def _check_paths(where: str, paths: Sequence[Path], fields: tuple[Field, ...]) -> None:
     """Refuse a path that leads nowhere: a misspelt field must not become an empty column."""
     for path in paths:
-        if not selects(path, fields):
+        if field_at(fields, path) is None:
             raise InvalidField(where, f"the union schema has no field {'.'.join(path)}")

@@ -31,7 +31,7 @@ class AttemptFailed(Exception):
 async def hand_back(database: Database, job: Job, *, actor: str) -> None:
     """Return a job to the queue because its worker is shutting down. Not a failed attempt."""
     async with database.transaction() as db:
-        await JobStore(db).move(job, JobEvent.RELEASE, actor=actor, reason="worker shuts down")
+        await JobStore(db).move(job, JobEvent.RELEASE, actor=actor)
 
 
 async def give_up(
@@ -43,28 +43,14 @@ async def give_up(
     """
     jobs = JobStore(db)
     if is_final or job.failed_attempts + 1 >= limit:
-        ended = await jobs.move(
-            job,
-            JobEvent.FAIL,
-            actor=actor,
-            reason=error.message,
-            errors=[error],
-            is_failed_attempt=True,
-        )
+        ended = await jobs.move(job, JobEvent.FAIL, actor=actor, failure=error)
         reason = BatchError(code=error.code, description=error.message)
         await BatchStore(db).fail(job.id, errors=[reason], metrics={})
         log.warning("job failed", job=job.id, job_kind=job.kind, code=error.code)
         return ended
     delay = min(SHORTEST_DELAY * 2**job.failed_attempts, LONGEST_DELAY)
     log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code)
-    return await jobs.move(
-        job,
-        JobEvent.RELEASE,
-        actor=actor,
-        reason=error.message,
-        delay=delay,
-        is_failed_attempt=True,
-    )
+    return await jobs.move(job, JobEvent.RELEASE, actor=actor, failure=error, delay=delay)
 
 
 async def release_expired(database: Database, *, limit: int, actor: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import structlog
+from catalog.store.namespaces import NamespaceStore
+from catalog.store.schemas import SchemaStore
 
 from catalog.batches import (
     Batch,
@@ -18,8 +20,6 @@ from catalog.schemas import RowShape
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
-from catalog.store.namespaces import NamespaceStore
-from catalog.store.schemas import SchemaStore
 from catalog.store.secrets import IDENTITY_SECRET, SecretStore
 from catalog.store.store_files import StoreFileStore
 from catalog.store_files import NewStoreFile
@@ -128,7 +128,7 @@ class Promotions:
         count = promoted.failed_row_count
         summary = JobError(code="invalid_rows", message=f"{count} rows were refused")
         async with self._database.transaction() as db:
-            await JobStore(db).move(job, JobEvent.FAIL, actor=str(job.worker_id), errors=[summary])
+            await JobStore(db).move(job, JobEvent.FAIL, actor=str(job.worker_id), failure=summary)
             await BatchStore(db).fail(job.id, errors_of(promoted), _metrics(promoted))
         log.info("batch refused", job=job.id, batch=job.order["batch_id"], rows=count)
 

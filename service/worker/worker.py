@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 import structlog
+from catalog.store.notices import LOOK_AGAIN, Notices
 
 from catalog.errors import Conflict
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
 from catalog.store.database import Database
 from catalog.store.jobs import JobStore
-from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
 from service.worker.attempts import AttemptFailed, give_up, hand_back, release_expired
 from service.worker.claim import Claim, LeaseLost
@@ -81,7 +81,7 @@ class Worker:
         try:
             async with self._database.transaction() as db:
                 job = await JobStore(db).claim_next(self.id, lease=self._lease)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a database that is away comes back
             log.warning("cannot claim", reason=type(error).__name__)
             return False
         if job is None:
@@ -130,7 +130,7 @@ class Worker:
         """Write how an attempt ended; when that fails the lease will run out and tell."""
         try:
             await ending
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the lease is the last word
             log.warning("attempt not ended", job=job.id, reason=str(error))
 
     async def _listen(self, notices: Notices) -> None:
@@ -149,5 +149,5 @@ class Worker:
             await asyncio.sleep(self._lease.total_seconds() / REAPS_PER_LEASE)
             try:
                 await release_expired(self._database, limit=self._attempts, actor=self.id)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # a database that is away comes back
                 log.warning("cannot reap", reason=type(error).__name__)
