@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, NewType
 
+from catalog.batches import BatchId, BatchState
+from catalog.errors import InvalidField
 from catalog.schemas import SchemaId
 
 DatasetId = NewType("DatasetId", str)
+
+#: The tag that says whether batches reach the profile store, and how.
+PROFILE_TAG = "unifiedProfile"
+#: The tag that names the data set as a table.
+TABLE_TAG = "adobe/pqs/table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +45,58 @@ class Dataset:
     updated_by: str
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestBatches:
+    """The newest batches of a data set; null where there is none."""
+
+    last: BatchId | None = None
+    last_state: BatchState | None = None
+    last_successful: BatchId | None = None
+    last_failed: BatchId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInUse:
+    """A data set with what its schema and its batches say of it."""
+
+    dataset: Dataset
+    is_event: bool
+    latest: LatestBatches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetDraft:
+    """What a caller may say of a data set, when making it and when changing it."""
+
+    #: Blank: named after its id.
+    name: str = ""
+    description: str = ""
+    schema_id: SchemaId
+    schema_content_type: str
+    tags: Mapping[str, list[str]] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+def view_id(dataset_id: DatasetId) -> str:
+    """The id of the one view a data set has; always the same one."""
+    return blake2b(dataset_id.encode(), digest_size=12, person=b"view").hexdigest()
+
+
+def says(tags: Mapping[str, list[str]], flag: str) -> bool:
+    """Whether the profile tag sets a flag, such as ``enabled``, to true.
+
+    Callers write ``enabled:true`` and ``enabled: true``; both are documented.
+    """
+    return f"{flag}:true" in (value.replace(" ", "") for value in tags.get(PROFILE_TAG, []))
+
+
+def checked_tags(tags: object) -> dict[str, list[str]]:
+    """The tags, or a refusal with InvalidField that says which one is malformed."""
+    if not isinstance(tags, Mapping):
+        raise InvalidField("tags", "must be an object of arrays of strings")
+    for name, values in tags.items():
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InvalidField(f"tags.{name}", 'must be an array of strings, such as ["a", "b"]')
+    return dict(tags)

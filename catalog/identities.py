@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 #: A component with more identities than this is not one person: it is never exported.
@@ -55,3 +56,59 @@ class Namespace:
     def links(self) -> bool:
         """Whether two identities seen together are one person's."""
         return self.id_type not in UNLINKED
+
+
+#: When the standard namespaces came to be, as far as anyone needs to know.
+_SINCE = datetime(2015, 9, 1, tzinfo=UTC)
+
+
+def _standard(id: int, code: str, name: str, id_type: IdType) -> Namespace:
+    return Namespace(
+        code=code,
+        id=id,
+        name=name,
+        description=f"{name} namespace",
+        id_type=id_type,
+        is_custom=False,
+        created_at=_SINCE,
+        updated_at=_SINCE,
+    )
+
+
+#: Every sandbox starts with these. The numbers are the public ones.
+STANDARD = (
+    _standard(0, "CORE", "CORE", IdType.COOKIE),
+    _standard(4, "ECID", "ECID", IdType.COOKIE),
+    _standard(6, "Email", "Email", IdType.EMAIL),
+    _standard(7, "Phone", "Phone", IdType.PHONE),
+    _standard(8, "WAID", "Windows AID", IdType.DEVICE),
+    _standard(9, "TNTID", "TNTID", IdType.COOKIE),
+    _standard(10, "AAID", "Adobe Analytics (Legacy) ID", IdType.COOKIE),
+    _standard(11, "Email_LC_SHA256", "Email (SHA256, lowercased)", IdType.EMAIL),
+    _standard(14, "Phone_E.164", "Phone (E.164)", IdType.PHONE),
+    _standard(15, "Phone_SHA256", "Phone (SHA256)", IdType.PHONE),
+    _standard(16, "Phone_SHA256_E.164", "Phone (SHA256_E.164)", IdType.PHONE),
+    _standard(411, "AdCloud", "AdCloud", IdType.COOKIE),
+    _standard(20914, "GAID", "Google Ad ID (GAID)", IdType.DEVICE),
+    _standard(20915, "IDFA", "Apple IDFA (ID for Advertisers)", IdType.DEVICE),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceDraft:
+    """What a caller says of a namespace it registers."""
+
+    code: str
+    name: str
+    description: str = ""
+    id_type: IdType = IdType.CROSS_DEVICE
+
+
+def unlinked(namespaces: Iterable[Namespace]) -> tuple[str, ...]:
+    """Lower-case codes of the namespaces whose identities link nothing, sorted."""
+    return tuple(sorted(one.code.lower() for one in namespaces if not one.links))
+
+
+def spellings(namespaces: Iterable[Namespace]) -> dict[str, str]:
+    """Codes as registered, by their lower-case form."""
+    return {one.code.lower(): one.code for one in namespaces}

@@ -8,16 +8,20 @@ their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, NewType, Self
 
 SchemaId = NewType("SchemaId", str)
 
 PROFILE_CLASS = "https://ns.adobe.com/xdm/context/profile"
 EVENT_CLASS = "https://ns.adobe.com/xdm/context/experienceevent"
-PROFILE_UNION = "https://ns.adobe.com/xdm/context/profile__union"
+PROFILE_UNION = SchemaId("https://ns.adobe.com/xdm/context/profile__union")
+EVENT_UNION = SchemaId("https://ns.adobe.com/xdm/context/experienceevent__union")
 
 #: Path of a field from the root of its row, outermost name first.
 Path = tuple[str, ...]
@@ -78,6 +82,27 @@ class Field:
 IDENTITY_MAP = Field("identityMap", Kind.IDENTITY_MAP)
 SEGMENT_MEMBERSHIP = Field("segmentMembership", Kind.SEGMENT_MEMBERSHIP)
 
+#: What every schema of a class has before its own fields.
+CLASS_FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
+    {
+        PROFILE_CLASS: (Field("_id", Kind.STRING), IDENTITY_MAP, SEGMENT_MEMBERSHIP),
+        EVENT_CLASS: (
+            Field("_id", Kind.STRING),
+            Field("timestamp", Kind.TIMESTAMP, is_required=True),
+            Field("eventType", Kind.STRING),
+            Field("producedBy", Kind.STRING),
+            IDENTITY_MAP,
+        ),
+    }
+)
+#: The union schema of each class.
+UNION_OF: Mapping[str, SchemaId] = MappingProxyType(
+    {PROFILE_CLASS: PROFILE_UNION, EVENT_CLASS: EVENT_UNION}
+)
+#: Top-level names no schema may use: the columns store files add, and the list of events that
+#: exported profiles carry.
+RESERVED_NAMES = frozenset({"_key_hi", "_key_lo", "_seq", "timeSeriesEvents"})
+
 
 def leaves(fields: tuple[Field, ...], above: Path = ()) -> Iterator[tuple[Path, Field]]:
     """Every leaf with its path, depth first, in the schema's own order."""
@@ -98,3 +123,70 @@ class IdentityDescriptor:
     #: The namespace's code, as the caller wrote it; matched without regard to case.
     namespace: str
     is_primary: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """One registered schema as it stood at one moment."""
+
+    id: SchemaId
+    #: The id once more, in a form that needs no escaping in a URL.
+    alt_id: str
+    class_id: str
+    title: str
+    #: As the caller wrote it, without the ids we gave.
+    document: Mapping[str, Any]
+    #: What the document means: see :mod:`catalog.schema_documents`.
+    fields: tuple[Field, ...]
+    #: Takes part in the union schema of its class. Cannot be undone.
+    is_union: bool
+    #: Counts from 1 and rises with every change.
+    version: int
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_event(self) -> bool:
+        """Whether rows happened at a time, rather than describe someone until further notice."""
+        return self.class_id == EVENT_CLASS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """An identity descriptor as it was registered."""
+
+    id: str
+    schema_id: SchemaId
+    identity: IdentityDescriptor
+    #: As the caller wrote it.
+    document: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowShape:
+    """What the rows of one data set look like, and who they are about."""
+
+    fields: tuple[Field, ...]
+    is_event: bool
+    #: In the order they were registered.
+    identities: tuple[IdentityDescriptor, ...]
+    #: Lower-case codes of namespaces whose identities link nothing.
+    unlinked_namespaces: tuple[str, ...]
+
+
+def tenant_id(organisation_id: str) -> str:
+    """The short name of an organisation that its schema ids carry; always the same one."""
+    return "t" + blake2b(organisation_id.encode(), digest_size=6).hexdigest()
+
+
+def field_at(fields: tuple[Field, ...], path: Path) -> Field | None:
+    """The field at a path, or None. Does not look into arrays and maps."""
+    found: Field | None = None
+    for name in path:
+        found = next((field for field in fields if field.name == name), None)
+        if found is None:
+            return None
+        fields = found.fields
+    return found
