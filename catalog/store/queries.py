@@ -54,7 +54,12 @@ def beside(module_file: str) -> dict[str, Query]:
     """Read the ``.sql`` file that shares a module's name."""
     source = Path(module_file).with_suffix(".sql").read_text(encoding="utf-8")
     _, *blocks = _HEADING.split(source)
-    return {name: _parse(name, text) for name, text in zip(blocks[::2], blocks[1::2], strict=True)}
+    queries: dict[str, Query] = {}
+    for name, text in zip(blocks[::2], blocks[1::2], strict=True):
+        if name in queries:
+            raise ValueError(f"{name} is there twice")  # the first would silently be lost
+        queries[name] = _parse(name, text)
+    return queries
 
 
 def _parse(name: str, text: str) -> Query:
