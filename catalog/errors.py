@@ -9,10 +9,14 @@
     - InvalidField            one field of the request is wrong, and the refusal names it
     - TooLarge                more bytes than the service takes at once
     - UnsupportedMedia        the body is of a kind this call does not read
+    - MissingOrganisation     the request does not say which organisation it is for
   + Unauthenticated           nobody knows who is calling
-    - MissingCredentials      a token or a key is absent
+    - MissingCredentials      no token came with the request
     - InvalidToken            the token is malformed, expired or not ours
+    - MissingKey              a token came without the client's key
+    - InvalidKey              the key is no client's, or not that of the token
   + Forbidden                 the caller is known and may not do this
+    - NotEntitled             the client does not belong to the organisation it names
   + Unavailable               the service cannot do this now and has done nothing: ask again
 
 Every leaf carries a ``code`` that never changes once released: clients match on it, and the
@@ -88,6 +92,12 @@ class UnsupportedMedia(Invalid):
     code = "unsupported_media"
 
 
+class MissingOrganisation(Invalid):
+    """The request does not say which organisation it is for."""
+
+    code = "missing_organisation"
+
+
 class Unauthenticated(Refusal):
     """Nobody knows who is calling."""
 
@@ -95,7 +105,7 @@ class Unauthenticated(Refusal):
 
 
 class MissingCredentials(Unauthenticated):
-    """A token or a key is absent."""
+    """No token came with the request."""
 
     code = "missing_credentials"
 
@@ -106,10 +116,28 @@ class InvalidToken(Unauthenticated):
     code = "invalid_token"
 
 
+class MissingKey(Unauthenticated):
+    """A token came without the client's key."""
+
+    code = "missing_key"
+
+
+class InvalidKey(Unauthenticated):
+    """The key is no client's, or not that of the token."""
+
+    code = "invalid_key"
+
+
 class Forbidden(Refusal):
     """The caller is known and may not do this."""
 
     code = "forbidden"
+
+
+class NotEntitled(Forbidden):
+    """The client does not belong to the organisation it names."""
+
+    code = "not_entitled"
 
 
 class Unavailable(Refusal):

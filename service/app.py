@@ -1,0 +1,153 @@
+"""The aiohttp application: every surface's routes, and what happens around each call.
+
+Around a handler, from the outside in: the call gets its id, its log line and its metrics; what
+the dialect refuses is answered in its words; the caller is identified.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from http import HTTPStatus
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from catalog.errors import Invalid
+from service.surfaces import probes
+from service.surfaces.adobe import callers, errors, sandboxes, tokens
+from service.surfaces.http import CALLER, HAS_STARTED, OPERATIONS, REQUEST_ID, Operations, answer
+from service.telemetry import DURATIONS, REQUESTS
+
+LOG = structlog.stdlib.get_logger("service.calls")
+
+ROUTES: list[web.RouteDef] = [
+    *probes.ROUTES,
+    *tokens.ROUTES,
+    *sandboxes.ROUTES,
+]
+
+#: Collections whose names documents and clients spell in several ways, and all ways there are;
+#: letters of either case besides.
+SPELLINGS = {
+    "/data/foundation/catalog/dataSets": "dataSets?",
+    "/data/foundation/catalog/batches": "batch(?:es)?",
+    "/data/core/ups/config/mergePolicies": "mergePolicies",
+}
+
+#: The route as it was written, by the tolerant pattern that stands for it in the router.
+WRITTEN = web.AppKey("written", dict[str, str])
+
+#: Of a caller's own request id: what is safe in a log line and a header.
+_SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def application(operations: Operations) -> web.Application:
+    """Make the application. Bodies have no limit here: each reader of one has its own."""
+    app = web.Application(
+        middlewares=[attend, errors.answer_refusals, callers.identify_callers],
+        client_max_size=0,
+    )
+    app[OPERATIONS] = operations
+    app[WRITTEN] = {}
+    for route in ROUTES:
+        pattern = tolerant(route.path)
+        registered = web.RouteDef(route.method, pattern, route.handler, route.kwargs)
+        for each in registered.register(app.router):
+            if each.resource is not None:
+                app[WRITTEN][each.resource.canonical] = route.path
+    app.on_response_prepare.append(_dress)
+    return app
+
+
+def tolerant(path: str) -> str:
+    """A pattern that matches a path in every spelling, with and without a slash at its end."""
+    for written, spellings in SPELLINGS.items():
+        if path == written or path.startswith(written + "/"):
+            base, _, name = written.rpartition("/")
+            path = f"{base}/{{{name}:(?i:{spellings})}}{path.removeprefix(written)}"
+    takes_slashes = path.endswith(("+}", "*}"))
+    return path if takes_slashes else path + "{_:/?}"
+
+
+@web.middleware
+async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the call its id; log and count how it ended; answer a defect with the id alone."""
+    request_id = _request_id(request)
+    request[REQUEST_ID] = request_id
+    started = time.perf_counter()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        try:
+            response = await _answered(request, handler)
+            status = response.status
+            return response
+        finally:
+            _note(request, status, time.perf_counter() - started)
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        if "\0" in request.path or "\0" in "".join(request.query.values()):
+            return errors.refused(request, Invalid("the address holds the character U+0000"))
+        return await handler(request)
+    except ConnectionError:
+        LOG.info("the caller went away", path=request.path)
+        raise
+    except Exception:
+        LOG.exception("a defect", method=request.method, path=request.path)
+        if request.get(HAS_STARTED):
+            raise
+        return _defect(request)
+
+
+def _defect(request: web.Request) -> web.Response:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = f"the service failed; its log says more under request id {request[REQUEST_ID]}"
+    return answer(errors.problem(request, status, code="defect", detail=detail), status)
+
+
+def _request_id(request: web.Request) -> str:
+    offered = request.headers.get("x-request-id", "")
+    return offered if _SANE_ID.fullmatch(offered) else uuid4().hex
+
+
+def _note(request: web.Request, status: int, seconds: float) -> None:
+    """One line and two metrics. Never the query: one known client puts its secret there."""
+    route = written(request)
+    REQUESTS.labels(request.method, route, status).inc()
+    DURATIONS.labels(request.method, route).observe(seconds)
+    caller = request.get(CALLER)
+    who = (
+        {
+            "client_id": caller.client_id,
+            "organisation_id": caller.scope.organisation_id,
+            "sandbox": caller.scope.sandbox_name,
+        }
+        if caller
+        else {}
+    )
+    LOG.info(
+        "call",
+        method=request.method,
+        route=route,
+        path=request.path,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        **who,
+    )
+
+
+def written(request: web.Request) -> str:
+    """The route's template, never the path: metrics must not grow with what callers make up."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else request.app[WRITTEN][resource.canonical]
+
+
+async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries, streams included."""
+    request[HAS_STARTED] = True
+    response.headers["x-request-id"] = request[REQUEST_ID]
+    response.headers["X-Content-Type-Options"] = "nosniff"

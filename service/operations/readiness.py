@@ -1,0 +1,30 @@
+"""Whether the service could do what it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from catalog.store.database import Database
+
+#: A load balancer asks every few seconds and must not be kept waiting.
+_PATIENCE_SECONDS = 3
+
+_LOG = logging.getLogger(__name__)
+
+
+class Readiness:
+    """Asks what the service depends on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def database_answers(self) -> bool:
+        """Whether a query comes back in time. Any failure is a no, and is logged."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._database.transaction() as db:
+                await db.execute("SELECT 1")
+        except Exception:
+            _LOG.warning("the database does not answer", exc_info=True)
+            return False
+        return True

@@ -1,0 +1,255 @@
+"""What can be set from the environment. Every default starts a working service.
+
+One class for each topic; a field's environment name is its class's prefix and its own name in
+capitals, and ``docs/settings.md`` lists them all. Durations are seconds, or ISO 8601 (``PT30S``).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PostgresDsn,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "PROFILE_EXPORTS_"
+MIB = 1024 * 1024
+
+
+def _seconds(value: object) -> object:
+    """Take a plain number for seconds: the environment knows only text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+def _read_as(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(
+        env_prefix=prefix, frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+
+def _default_data_dir() -> Path:
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "profile-exports"
+
+
+def _default_engine_threads() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+class DataSettings(BaseSettings):
+    """Where the service keeps what it has."""
+
+    model_config = _read_as(PREFIX)
+
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    """The folder of all stored files, the private database and the credentials. Back it up
+    whole. Default: ``$XDG_DATA_HOME/profile-exports``, else ``~/.local/share/profile-exports``."""
+
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """A PostgreSQL server (15 or newer) to use instead of a private one."""
+
+    pg_bindir: Path | None = Field(default=None, validation_alias="PG_BINDIR")
+    """The folder of PostgreSQL's programs to start a private server from. Default: those that
+    are installed with the service, else the system's."""
+
+    database_connections: int = Field(default=10, ge=2, le=500)
+    """The most connections one process opens. Ten serve some hundred calls a second; a private
+    server takes 100 in all."""
+
+    @model_validator(mode="after")
+    def _check_database_url(self) -> Self:
+        if self.database_url is not None:
+            PostgresDsn(self.database_url.get_secret_value())
+        return self
+
+    @property
+    def files_dir(self) -> Path:
+        """Where stored files lie."""
+        return self.data_dir / "files"
+
+
+class HttpSettings(BaseSettings):
+    """How the service is reached, and how much it takes at once."""
+
+    model_config = _read_as(PREFIX + "HTTP_")
+
+    host: str = "127.0.0.1"
+    """The address to listen on. The default is reachable from this machine alone; put a proxy
+    that speaks TLS in front before listening on others."""
+
+    port: int = Field(default=8080, ge=0, le=65535)
+    """The port to listen on; 0 takes any that is free and prints it."""
+
+    upload_bytes: int = Field(default=256 * MIB, ge=1)
+    """The largest file one call may upload. The default is the documented limit."""
+
+    shutdown_grace: Duration = Field(default=timedelta(seconds=20), ge=timedelta(0))
+    """How long calls in progress may take to end when the service is told to stop."""
+
+
+class TokenSettings(BaseSettings):
+    """Whose tokens are believed. Without an issuer: those of the built-in one."""
+
+    model_config = _read_as(PREFIX + "TOKEN_")
+
+    lifetime: Duration = Field(
+        default=timedelta(hours=24), ge=timedelta(seconds=600), le=timedelta(days=30)
+    )
+    """How long tokens of the built-in issuer last. Known clients ask for a new one 500 seconds
+    before the end, so much less than the default makes them ask on every call."""
+
+    leeway: Duration = Field(
+        default=timedelta(seconds=30), ge=timedelta(0), le=timedelta(minutes=5)
+    )
+    """How far clocks may disagree before a token counts as expired."""
+
+    issuer: str | None = None
+    """An external issuer: what its tokens say in ``iss``. Needs ``audience``, and one of
+    ``jwks_url`` and ``jwks_file``."""
+
+    audience: str | None = None
+    """What the external issuer's tokens must say in ``aud``."""
+
+    jwks_url: str | None = None
+    """Where the external issuer publishes its keys. Asked again after five minutes, and for an
+    unknown key at most every ten seconds."""
+
+    jwks_file: Path | None = None
+    """The same as a file, for a service that may not open connections."""
+
+    client_claim: str = "client_id"
+    """The claim that names the client in the external issuer's tokens: what callers send as
+    ``x-api-key``. Often ``azp`` or ``sub``."""
+
+    organisation_claim: str = "org_id"
+    """The claim that names the client's organisation in the external issuer's tokens."""
+
+    @model_validator(mode="after")
+    def _check_issuer(self) -> Self:
+        if self.issuer is None:
+            if self.audience or self.jwks_url or self.jwks_file:
+                raise ValueError("an external issuer is half set: issuer is missing")
+            return self
+        if not self.audience:
+            raise ValueError("an external issuer needs audience")
+        if (self.jwks_url is None) == (self.jwks_file is None):
+            raise ValueError("an external issuer needs one of jwks_url and jwks_file")
+        if self.jwks_url and not self.jwks_url.startswith(("https://", "http://")):
+            raise ValueError("jwks_url must start with https:// or http://")
+        return self
+
+
+class OrganisationSettings(BaseSettings):
+    """What the first start makes, so that there is something to log in to."""
+
+    model_config = _read_as(PREFIX + "ORGANISATION_")
+
+    id: str = Field(default="profile-exports@AdobeOrg", min_length=1)
+    """The organisation's id: what callers send as ``x-gw-ims-org-id``."""
+
+    name: str = "Profile Exports"
+    """Its name, for people."""
+
+
+class WorkerSettings(BaseSettings):
+    """Who does the long work, and how it is noticed that somebody stopped doing it."""
+
+    model_config = _read_as(PREFIX + "WORKER_")
+
+    count: int = Field(default=1, ge=0, le=64)
+    """Worker processes that ``serve`` starts. 0: workers are started elsewhere with ``work``."""
+
+    slots: int = Field(default=1, ge=1, le=16)
+    """Jobs one worker runs at a time, each in an engine process of its own."""
+
+    lease: Duration = Field(
+        default=timedelta(seconds=30), ge=timedelta(seconds=2), le=timedelta(hours=1)
+    )
+    """How long a worker may be silent before its job is given to another. Longer survives
+    longer pauses of the machine; shorter recovers sooner."""
+
+    attempts: int = Field(default=5, ge=1, le=100)
+    """How often a job is tried before it fails."""
+
+    poll: Duration = Field(
+        default=timedelta(seconds=5), ge=timedelta(milliseconds=100), le=timedelta(minutes=10)
+    )
+    """How often an idle worker looks for jobs on its own. Notices wake it at once; this only
+    covers lost ones."""
+
+    @property
+    def heartbeat(self) -> timedelta:
+        """How often a lease is renewed: five chances before it runs out, and every 5 seconds."""
+        return min(self.lease / 5, timedelta(seconds=5))
+
+
+class EngineSettings(BaseSettings):
+    """How the engine cuts its work. None of these changes what is exported, only into what
+    files; the defaults are tried on 2 cores and 8 GB."""
+
+    model_config = _read_as(PREFIX + "ENGINE_")
+
+    threads: int = Field(default_factory=_default_engine_threads, ge=1, le=256)
+    """Threads of one engine process. Default: the machine's processors, at most eight."""
+
+    part_row_count: int = Field(default=1_000_000, ge=1)
+    """The most profiles in one exported file."""
+
+    part_size_bytes: int = Field(default=256 * MIB, ge=MIB)
+    """About how large an exported file may become. Larger ones are fewer; smaller ones lose
+    less work when a worker is killed, since finished files are kept."""
+
+    slice_size_bytes: int = Field(default=64 * MIB, ge=MIB)
+    """How much of the profile store one thread holds in memory at a time, uncompressed."""
+
+    most_events: int = Field(default=100_000, ge=1)
+    """Events a profile may have; of more, only the newest are exported, and the export says so."""
+
+
+class LogSettings(BaseSettings):
+    """What the service says of itself."""
+
+    model_config = _read_as(PREFIX + "LOG_")
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written. ``info`` has one line for each call."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """``json`` for machines, ``console`` for people; ``auto`` asks whether it is a terminal."""
+
+
+class Settings(BaseModel):
+    """All of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: DataSettings = Field(default_factory=DataSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    token: TokenSettings = Field(default_factory=TokenSettings)
+    organisation: OrganisationSettings = Field(default_factory=OrganisationSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    def at(self, data_dir: Path | None) -> Settings:
+        """The same settings with another data folder, when one is named."""
+        if data_dir is None:
+            return self
+        data = self.data.model_copy(update={"data_dir": data_dir.absolute()})
+        return self.model_copy(update={"data": data})

@@ -1,0 +1,133 @@
+"""What every HTTP surface shares: the operations, the caller, reading a body, answering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from catalog.errors import InvalidField, TooLarge
+from catalog.organisations import Caller
+from service.operations.callers import Callers
+from service.operations.readiness import Readiness
+from service.operations.sandboxes import Sandboxes
+from service.operations.tokens import Tokens
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: The largest document any call takes, uploads apart. Ours: a schema of 10,000 fields is 2 MB.
+MOST_DOCUMENT_BYTES = 8 * 1024 * 1024
+
+_MOST_PROBLEMS = 5
+_MOST_FORM_FIELDS = 100
+_NO_NUL = "the character U+0000 is not allowed in text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """Everything a surface may ask of the service, by topic."""
+
+    callers: Callers
+    readiness: Readiness
+    sandboxes: Sandboxes
+    tokens: Tokens
+
+
+OPERATIONS = web.AppKey("operations", Operations)
+CALLER = web.RequestKey("caller", Caller)
+REQUEST_ID = web.RequestKey("request_id", str)
+#: Present once the answer's head is on its way: from then on nothing else can be answered.
+HAS_STARTED = web.RequestKey("has_started", bool)
+
+
+async def read(request: web.Request, model: type[Model]) -> Model:
+    """Read the body as one of the surface's own models.
+
+    Refuses with InvalidField, naming the first fields that are wrong, and with TooLarge.
+    """
+    body = await _document(request)
+    try:
+        asked = model.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False), "the body") from error
+    _refuse_nul(body)
+    return asked
+
+
+async def form(request: web.Request) -> dict[str, str]:
+    """Read a body of form fields; one of another kind has none. Refuses as :func:`read` does."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return {}
+    body = (await _document(request)).decode(errors="replace")
+    try:
+        fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS))
+    except ValueError as error:
+        raise InvalidField("the form", str(error)) from error
+    if _holds_nul(fields):
+        raise InvalidField("the form", _NO_NUL)
+    return fields
+
+
+def query(request: web.Request, model: type[Model]) -> Model:
+    """Read the query parameters as one of the surface's own models; refuses with InvalidField.
+
+    Of a repeated parameter the last counts: one known client follows a link that holds ``limit``
+    and adds its own.
+    """
+    try:
+        return model.model_validate(dict(request.query.items()))
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False), "the query") from error
+
+
+def answer(
+    body: object,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Answer with JSON: a model, or any nesting of models, mappings, lists and scalars."""
+    return web.Response(
+        body=to_json(body, by_alias=True),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+    )
+
+
+async def _document(request: web.Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MOST_DOCUMENT_BYTES:
+            raise TooLarge(f"the body is larger than {MOST_DOCUMENT_BYTES} bytes")
+    return bytes(body)
+
+
+def _refusal(errors: list[ErrorDetails], what: str) -> InvalidField:
+    """Name the first problems, each with its place in the document."""
+    problems = [
+        (".".join(str(step) for step in error["loc"]) or what, error["msg"]) for error in errors
+    ]
+    (field, problem), *others = problems[:_MOST_PROBLEMS]
+    rest = "".join(f"; {field}: {problem}" for field, problem in others)
+    return InvalidField(field, problem + rest)
+
+
+def _refuse_nul(body: bytes) -> None:
+    """Refuse the one character of JSON that PostgreSQL cannot keep."""
+    if b"\\u0000" in body and _holds_nul(from_json(body)):
+        raise InvalidField("the body", _NO_NUL)
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_holds_nul(each) for each in value)

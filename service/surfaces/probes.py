@@ -1,0 +1,36 @@
+"""What those who run the service ask of it: is it alive, is it ready, what did it do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service.surfaces.http import OPERATIONS, answer
+
+
+async def health(_request: web.Request) -> web.Response:
+    """Whether the process answers at all. Restart it when it does not."""
+    return answer({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Whether calls would find their database. Send none while they would not."""
+    if await request.app[OPERATIONS].readiness.database_answers():
+        return answer({"status": "ready"})
+    return answer(
+        {"status": "unready", "reason": "the database does not answer"},
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+
+
+async def metrics(_request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+ROUTES = [
+    web.get("/health", health),
+    web.get("/ready", ready),
+    web.get("/metrics", metrics),
+]

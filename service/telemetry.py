@@ -1,0 +1,87 @@
+"""What the service tells those who run it: log lines and metrics. Never a secret.
+
+Lines are one JSON object each on standard error, or for people's eyes when that is a terminal.
+Whatever is bound to the context (:func:`structlog.contextvars.bind_contextvars`) is on each line
+that follows in the same call.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from service.settings import LogSettings
+
+REQUESTS = Counter("profile_exports_requests", "Calls answered.", ["method", "route", "status"])
+#: From a lookup to an upload over a slow line.
+DURATIONS = Histogram(
+    "profile_exports_request_seconds",
+    "Time from a call's headers to the end of its answer.",
+    ["method", "route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+
+#: Parts of field names whose values no log line may hold.
+_SECRETS = ("authorization", "secret", "password", "token", "private", "credential", "api_key")
+_HIDDEN = "[hidden]"
+
+
+def start_logging(settings: LogSettings) -> None:
+    """Send all log lines, our own and the libraries', to standard error in one form."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_last_steps(settings),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+
+
+def _last_steps(settings: LogSettings) -> list[structlog.typing.Processor]:
+    is_for_people = settings.format == "console" or (
+        settings.format == "auto" and sys.stderr.isatty()
+    )
+    if is_for_people:
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def hide_secrets(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Hide the values of fields that are named like secrets, at any depth."""
+    for name, value in line.items():
+        line[name] = _hidden(name, value)
+    return line
+
+
+def _hidden(name: str, value: object) -> object:
+    if any(secret in name.lower().replace("-", "_") for secret in _SECRETS):
+        return _HIDDEN
+    if isinstance(value, dict):
+        return {key: _hidden(str(key), each) for key, each in value.items()}
+    return value
