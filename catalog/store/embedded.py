@@ -18,7 +18,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -174,7 +173,7 @@ class EmbeddedPostgres:
         path = str(data)
         if len(os.fsencode(path)) <= LONGEST_SOCKET_DIRECTORY and not set(path) & set(',"'):
             return
-        directory = Path(tempfile.mkdtemp(prefix="profile-exports-", dir="/tmp"))  # noqa: S108
+        directory = Path(tempfile.mkdtemp(prefix="profile-exports-", dir="/tmp"))
         if account is not None:
             os.chown(directory, account.uid, account.gid)
         _point(self.folder / "socket.location", directory)

@@ -68,4 +68,5 @@ def _become(parent: int, last_signal: int, uid: int, gid: int, command: list[str
 
 
 if __name__ == "__main__":
-    _become(*map(int, sys.argv[1:5]), command=sys.argv[5:])
+    parent, last_signal, uid, gid = map(int, sys.argv[1:5])
+    _become(parent, last_signal, uid, gid, sys.argv[5:])

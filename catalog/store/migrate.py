@@ -1,8 +1,9 @@
 """Brings a database to the schema this release knows, one numbered file at a time.
 
 The files lie in ``migrations/``, to which a link beside this module leads so that they are
-packaged with it. They are plain SQL, ``NNNN_what.sql``, numbered without gaps, forward only. Each is applied in a transaction of its own together with the row that says so,
-under a lock that lets one process migrate at a time.
+packaged with it. They are plain SQL, ``NNNN_what.sql``, numbered without gaps, forward only.
+Each is applied in a transaction of its own together with the row that says so, under a lock
+that lets one process migrate at a time.
 """
 
 from __future__ import annotations

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
+import pytest_asyncio
 
 from catalog import store
 from catalog.store.database import Connection
@@ -23,10 +28,23 @@ EVERY_BLOCK = [
 ]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def schema(server: dict[str, Any], template: str) -> AsyncIterator[Connection]:
+    """A migrated database for all blocks: preparing one changes nothing."""
+    admin = await asyncpg.connect(**server)
+    await admin.execute(f"CREATE DATABASE {template}_prepared TEMPLATE {template}")
+    connection = await asyncpg.connect(**{**server, "database": f"{template}_prepared"})
+    yield connection
+    await connection.close()
+    await admin.execute(f"DROP DATABASE {template}_prepared")
+    await admin.close()
+
+
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("query", EVERY_BLOCK)
-async def test_every_block_fits_the_schema(db: Connection, query: Query):
+async def test_every_block_fits_the_schema(schema: Connection, query: Query):
     assert query.text
-    statement = await db.prepare(query.text)
+    statement = await schema.prepare(query.text)
     assert len(statement.get_parameters()) == len(query.parameters)
 
 
@@ -39,7 +57,7 @@ def test_every_sql_file_is_read_by_the_module_beside_it():
 def test_every_block_says_what_it_does():
     for path in Path(store.__file__).parent.glob("*.sql"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        for heading, sentence in zip(lines, lines[1:], strict=False):
+        for heading, sentence in pairwise(lines):
             if heading.startswith("-- name:"):
                 assert sentence.startswith("-- "), f"{path.name}: {heading}"
 
