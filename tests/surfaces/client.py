@@ -1,0 +1,115 @@
+"""The service as tests call it: the real application over a real database and real files.
+
+``adobe`` calls as a client of the organisation of ``scope``, ``foreign`` as one of another
+organisation; both reach the same service. What they send is what every known client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from joserfc.jwk import RSAKey
+
+from catalog.organisations import Client, ClientId, Scope
+from catalog.store.database import Database
+from catalog.store.organisations import OrganisationStore
+from catalog.store.signing_keys import SigningKeyStore
+from service import assembly
+from service.app import application
+from service.operations.tokens import new_secret, secret_hash
+from service.settings import DataSettings, Settings
+from service.storage.files import Files
+from service.surfaces.http import Operations
+
+HttpClient = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=DataSettings(data_dir=tmp_path / "data"))
+
+
+@pytest.fixture
+async def operations(database: Database, settings: Settings) -> Operations:
+    async with database.transaction() as db:
+        key = a_signing_key()
+        await SigningKeyStore(db).add(key.thumbprint(), dict(key.as_dict(private=True)))
+    return assembly.operations(database, Files(settings.data.files_dir), settings)
+
+
+@pytest.fixture
+async def running(operations: Operations) -> AsyncIterator[TestServer]:
+    async with TestServer(application(operations)) as running:
+        yield running
+
+
+@pytest.fixture
+async def adobe(
+    running: TestServer, database: Database, operations: Operations, scope: Scope
+) -> AsyncIterator[HttpClient]:
+    headers = await headers_for(scope, database, operations)
+    async with TestClient(running, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def foreign(
+    running: TestServer, database: Database, operations: Operations, foreign_scope: Scope
+) -> AsyncIterator[HttpClient]:
+    headers = await headers_for(foreign_scope, database, operations)
+    async with TestClient(running, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(running: TestServer) -> AsyncIterator[HttpClient]:
+    """A client that sends no headers of its own."""
+    async with TestClient(running) as client:
+        yield client
+
+
+async def headers_for(
+    scope: Scope, database: Database, operations: Operations, *, client_id: str | None = None
+) -> Mapping[str, str]:
+    """Enrol a client in an organisation and return the headers it sends."""
+    enrolled = await a_client(scope, database, client_id=client_id)
+    issued = await operations.tokens.sign(enrolled)
+    return {
+        "Authorization": f"Bearer {issued.token}",
+        "x-api-key": enrolled.id,
+        "x-gw-ims-org-id": scope.organisation_id,
+        "x-sandbox-name": scope.sandbox_name,
+    }
+
+
+async def a_client(
+    scope: Scope, database: Database, *, client_id: str | None = None, secret: str | None = None
+) -> Client:
+    client = Client(
+        id=ClientId(client_id or f"client-of-{scope.organisation_id}"),
+        organisation_id=scope.organisation_id,
+        name="a client",
+        scopes=frozenset({"openid"}),
+    )
+    async with database.transaction() as db:
+        await OrganisationStore(db).enrol(client, secret_hash=secret_hash(secret or new_secret()))
+    return client
+
+
+@cache
+def a_signing_key() -> RSAKey:
+    """One key for the run: making one takes longer than most tests."""
+    return RSAKey.generate_key(2048)
+
+
+def problem(body: Any) -> tuple[int, str]:
+    """What tests ask of an error body: its status and its stable code."""
+    assert set(body) >= {"type", "title", "status", "detail", "report", "error_code", "message"}
+    assert "error" not in body
+    return body["status"], body["report"]["code"]
