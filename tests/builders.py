@@ -1,0 +1,64 @@
+"""Makes the things a test is not about, with defaults for all that it does not say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from secrets import token_hex
+from typing import Any
+
+from catalog.jobs import Job, JobKind, WorkerId
+from catalog.organisations import Scope
+from catalog.store.batches import BatchStore
+from catalog.store.database import Connection
+from catalog.store.jobs import JobStore
+
+WORKER = WorkerId("worker-1")
+LEASE = timedelta(seconds=30)
+
+
+async def a_dataset(
+    db: Connection, scope: Scope, *, id: str | None = None, schema_id: str = "https://any/schema"
+) -> str:
+    """A data set's row; return its id."""
+    id = id or token_hex(12)
+    await db.execute(
+        "INSERT INTO datasets (id, sandbox_id, organisation_id, name, schema_id,"
+        " schema_content_type, created_by, updated_by)"
+        " VALUES ($1, $2, $3, 'any', $4, '', 'test', 'test')",
+        id,
+        scope.sandbox_id,
+        scope.organisation_id,
+        schema_id,
+    )
+    return id
+
+
+async def a_job(
+    db: Connection,
+    scope: Scope,
+    *,
+    kind: JobKind = JobKind.EXPORT,
+    dataset_id: str | None = None,
+    order: dict[str, Any] | None = None,
+    is_claimed: bool = False,
+    lease: timedelta = LEASE,
+) -> Job:
+    """A queued job with its batch, or one that :data:`WORKER` has just claimed."""
+    dataset_id = dataset_id or await a_dataset(db, scope)
+    export = {"echo": {}, "merge_policy_id": None, "merge_policy_version": None, "selection": {}}
+    job = await JobStore(db).submit(
+        scope,
+        kind=kind,
+        dataset_id=dataset_id,
+        order=order or (export if kind is JobKind.EXPORT else {}),
+        snapshot=0 if kind is JobKind.EXPORT else None,
+        actor="test",
+        request_id="r-1",
+    )
+    await BatchStore(db).open_for_export(scope, dataset_id=dataset_id, job_id=job.id, actor="test")
+    if is_claimed:
+        claimed = await JobStore(db).claim_next(WORKER, lease=lease)
+        assert claimed is not None
+        assert claimed.id == job.id
+        return claimed
+    return job
