@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
+from catalog.errors import InvalidField
 from catalog.jobs import JobId
 from catalog.lifecycle import Lifecycle
 
 BatchId = NewType("BatchId", str)
+
+#: Characters in an upload's path. Ours: a URL may be 2,000 characters long.
+LONGEST_PATH: Final = 1024
 
 
 class BatchState(StrEnum):
@@ -123,6 +128,23 @@ class Batch:
     finished_at: datetime | None
 
 
+def upload_path(written: str) -> str:
+    """The path a caller sent a file under, unchanged, or a refusal that says what is wrong.
+
+    Paths only name and order the files of a batch; they are never a place on a disk. What a
+    disk would take for another place is refused all the same, since readers may unpack a batch
+    by its paths.
+    """
+    if len(written) > LONGEST_PATH:
+        raise InvalidField("path", f"{len(written)} characters, {LONGEST_PATH} is the most")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in written):
+        raise InvalidField("path", "control characters are not allowed")
+    for part in written.split("/"):
+        if part in {"", ".", ".."}:
+            raise InvalidField("path", f"{written!r} has a part {part!r}: name every part")
+    return written
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One file a caller sent for a batch. A repeat under the same path replaces it."""
@@ -165,8 +187,23 @@ class DatasetFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOptions:
-    """What a caller may add when opening a batch."""
+class NewBatch:
+    """What a caller asks for when opening a batch."""
 
+    dataset_id: str
+    input_format: InputFormat = field(default_factory=InputFormat)
+    #: The caller's own name for it; nothing depends on it.
     external_id: str | None = None
     tags: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFilter:
+    """Which batches a listing holds. Null admits all; instants are exclusive."""
+
+    dataset_ids: tuple[str, ...] | None = None
+    #: States admitted while no worker holds the batch's job, and while one does. Both or none.
+    idle_states: frozenset[BatchState] | None = None
+    worked_on_states: frozenset[BatchState] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None

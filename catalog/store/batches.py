@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
 from catalog.batches import (
@@ -14,13 +13,14 @@ from catalog.batches import (
     Batch,
     BatchError,
     BatchEvent,
+    BatchFilter,
     BatchId,
     BatchMetric,
-    BatchOptions,
     BatchState,
     DatasetFile,
     FileFormat,
     InputFormat,
+    NewBatch,
     NewDatasetFile,
     Upload,
 )
@@ -33,41 +33,21 @@ from catalog.store.database import Connection, Record
 SQL = queries.beside(__file__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFilter:
-    """Which batches a listing holds. Null admits all; instants are exclusive."""
-
-    dataset_ids: Collection[str] | None = None
-    #: States admitted while no worker holds the batch's job, and while one does. Both or none.
-    idle_states: Collection[BatchState] | None = None
-    worked_on_states: Collection[BatchState] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
 class BatchStore:
     """Batches, read and moved along their lifecycle inside one transaction."""
 
     def __init__(self, db: Connection) -> None:
         self._db = db
 
-    async def open(
-        self,
-        scope: Scope,
-        *,
-        dataset_id: str,
-        input_format: InputFormat,
-        options: BatchOptions,
-        actor: str,
-    ) -> Batch:
+    async def open(self, scope: Scope, new: NewBatch, *, actor: str) -> Batch:
         """Open a batch that callers upload to."""
         return await self._add(
             scope,
             state=BatchState.LOADING,
-            dataset_id=dataset_id,
-            input_format=asdict(input_format),
-            external_id=options.external_id,
-            tags=dict(options.tags),
+            dataset_id=new.dataset_id,
+            input_format=asdict(new.input_format),
+            external_id=new.external_id,
+            tags=dict(new.tags),
             job_id=None,
             actor=actor,
         )
@@ -145,14 +125,21 @@ class BatchStore:
             job_id=job_id,
             actor=actor,
         )
-        return _batch(row) if row else await self._refuse(scope, id, BatchEvent.COMPLETE)
+        if row is None:
+            found = await self.find(scope, id)
+            LIFECYCLE.after(found.state, BatchEvent.COMPLETE, id=id)  # refuses, naming the state
+            raise Conflict(f"batch {id} was moved by someone else: ask again")
+        return _batch(row)
 
-    async def give_up(self, scope: Scope, id: BatchId, *, actor: str) -> Batch:
-        """Abort a batch that no job fills. One that a job fills ends with :meth:`abort`."""
+    async def give_up(self, scope: Scope, id: BatchId, *, actor: str) -> Batch | None:
+        """Abort a batch that no job fills, or return None: one does by now, or it has ended.
+
+        A batch that a job fills ends with the job, and then by :meth:`abort`.
+        """
         row = await SQL["give_up"].row(
             self._db, **_of(scope), **_along(BatchEvent.ABORT), id=id, actor=actor
         )
-        return _batch(row) if row else await self._refuse(scope, id, BatchEvent.ABORT)
+        return _batch(row) if row else None
 
     async def activate(
         self,
@@ -196,11 +183,13 @@ class BatchStore:
         metrics: Mapping[BatchMetric, int],
     ) -> None:
         """End every batch of a job as failed, each with the same reasons."""
-        await self._finish(job_id, BatchEvent.FAIL, errors, metrics)
+        await self._finish(
+            job_id, BatchEvent.FAIL, actor=_actor(job_id), errors=errors, metrics=metrics
+        )
 
-    async def abort(self, job_id: JobId) -> None:
-        """End every batch of a cancelled job as aborted."""
-        await self._finish(job_id, BatchEvent.ABORT, (), {})
+    async def abort(self, job_id: JobId, *, actor: str | None = None) -> None:
+        """End every batch of a cancelled job as aborted. Without ``actor`` the job did it."""
+        await self._finish(job_id, BatchEvent.ABORT, actor=actor or _actor(job_id))
 
     async def keep_upload(self, batch_id: BatchId, upload: Upload, *, sha256: str) -> str | None:
         """Name a stored file as what was sent under its path; return the key it replaces.
@@ -256,24 +245,21 @@ class BatchStore:
         self,
         job_id: JobId,
         event: BatchEvent,
-        errors: Sequence[BatchError],
-        metrics: Mapping[BatchMetric, int],
+        *,
+        actor: str,
+        errors: Sequence[BatchError] = (),
+        metrics: Mapping[BatchMetric, int] | None = None,
     ) -> None:
         moved = await SQL["finish"].rows(
             self._db,
             **_along(event),
             job_id=job_id,
-            actor=_actor(job_id),
+            actor=actor,
             errors=[asdict(error) for error in errors],
-            metrics=dict(metrics),
+            metrics=dict(metrics or {}),
         )
         if not moved:
             raise Conflict(f"job {job_id} has no batch left to {event}")
-
-    async def _refuse(self, scope: Scope, id: BatchId, event: BatchEvent) -> Batch:
-        found = await self.find(scope, id)
-        LIFECYCLE.after(found.state, event, id=id)  # refuses, naming the state it found
-        raise Conflict(f"batch {id} was moved by someone else: ask again")
 
 
 def _of(scope: Scope) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""What may be asked of batches: open one, upload to it, complete it, give it up, look at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+
+from catalog.batches import (
+    LIFECYCLE,
+    Batch,
+    BatchEvent,
+    BatchFilter,
+    BatchId,
+    BatchState,
+    NewBatch,
+    Upload,
+    upload_path,
+)
+from catalog.errors import Conflict, Invalid, NotFound, Refusal, TooLarge
+from catalog.jobs import JobEvent, JobKind
+from catalog.organisations import Caller
+from catalog.schemas import PROFILE_UNION
+from catalog.store.batches import BatchStore
+from catalog.store.database import Connection, Database
+from catalog.store.datasets import DatasetStore
+from catalog.store.jobs import JobStore
+from service.storage import keys, streams
+from service.storage.files import Files
+
+
+class Batches:
+    """The batches of a caller's sandbox."""
+
+    def __init__(self, database: Database, files: Files, *, largest_upload_bytes: int) -> None:
+        self._database = database
+        self._files = files
+        self._largest_upload_bytes = largest_upload_bytes
+
+    async def open(self, new: NewBatch, *, by: Caller) -> Batch:
+        """Open a batch of a data set that takes uploads."""
+        async with self._database.transaction() as db:
+            dataset = await DatasetStore(db).find(by.scope, new.dataset_id)
+            if dataset.schema_id == PROFILE_UNION:
+                raise Invalid(
+                    f"data set {dataset.id} is on the union schema: it receives exports only"
+                )
+            return await BatchStore(db).open(by.scope, new, actor=by.client_id)
+
+    async def upload(
+        self,
+        id: BatchId,
+        dataset_id: str,
+        path: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        announced_bytes: int | None,
+        by: Caller,
+    ) -> Upload:
+        """Keep a file for a batch that is loading; a repeat under the same path replaces it.
+
+        The bytes are on disk before the row that names them is written, so that whatever
+        happens the row names a whole file. Bytes no row names are all a failure can leave.
+        """
+        upload_path(path)
+        async with self._database.transaction() as db:
+            _must_take_uploads(await BatchStore(db).find(by.scope, id), dataset_id)
+        if announced_bytes is not None and announced_bytes > self._largest_upload_bytes:
+            raise TooLarge(
+                f"{announced_bytes} bytes are announced, {self._largest_upload_bytes} is the most"
+            )
+        written = await streams.store(
+            self._files,
+            keys.upload(by.scope.sandbox_id, id),
+            chunks,
+            at_most=self._largest_upload_bytes,
+        )
+        upload = Upload(path=path, key=written.key, size_bytes=written.size_bytes)
+        superseded = None
+        try:
+            superseded = await self._keep(upload, id, dataset_id, sha256=written.sha256, by=by)
+        except Refusal:
+            superseded = written.key
+            raise
+        finally:
+            # Only what certainly has no row: when a commit's answer is lost, nothing is deleted.
+            if superseded is not None:
+                await asyncio.to_thread(self._files.delete, superseded)
+        return upload
+
+    async def complete(self, id: BatchId, *, by: Caller) -> Batch:
+        """Close a batch to uploads, give it its place in merge order and queue its promotion.
+
+        Safe to repeat: a batch that was completed before is answered as it stands. What decides
+        the result later, whether its rows reach the profile store and whether they patch, is
+        what the data set says now.
+        """
+        async with self._database.transaction() as db:
+            batches = BatchStore(db)
+            batch = await batches.lock(by.scope, id)
+            if batch.ingest_number is not None and batch.state is not BatchState.ABORTED:
+                return batch
+            LIFECYCLE.after(batch.state, BatchEvent.COMPLETE, id=id)
+            dataset = await DatasetStore(db).find(by.scope, batch.dataset_id)
+            # Before the job gets its id: promotions of a data set go by id, in ingest order.
+            ingest_number = await batches.next_ingest_number(by.scope)
+            job = await JobStore(db).submit(
+                by.scope,
+                kind=JobKind.PROMOTION,
+                dataset_id=batch.dataset_id,
+                order={
+                    "batch_id": id,
+                    "for_profile": dataset.is_profile_enabled,
+                    "is_upsert": dataset.is_upsert,
+                },
+                actor=by.client_id,
+                request_id=by.request_id,
+            )
+            return await batches.complete(
+                by.scope, id, ingest_number=ingest_number, job_id=job.id, actor=by.client_id
+            )
+
+    async def abort(self, id: BatchId, *, by: Caller) -> Batch:
+        """Give a batch up before it is active, and its promotion with it. Safe to repeat."""
+        async with self._database.transaction() as db:
+            aborted = await BatchStore(db).give_up(by.scope, id, actor=by.client_id)
+        if aborted is not None:
+            return aborted
+        async with self._database.transaction() as db:
+            return await self._abort_with_job(db, id, by=by)
+
+    async def find(self, id: BatchId, *, by: Caller) -> Batch:
+        async with self._database.transaction() as db:
+            return await BatchStore(db).find(by.scope, id)
+
+    async def listing(
+        self, wanted: BatchFilter, *, newest_first: bool, skip: int, most: int, by: Caller
+    ) -> tuple[Batch, ...]:
+        """One page of the sandbox's batches by the instant they were opened."""
+        async with self._database.transaction() as db:
+            return await BatchStore(db).listing(
+                by.scope, wanted, newest_first=newest_first, skip=skip, most=most
+            )
+
+    async def _keep(
+        self, upload: Upload, id: BatchId, dataset_id: str, *, sha256: str, by: Caller
+    ) -> str | None:
+        async with self._database.transaction() as db:
+            batches = BatchStore(db)
+            _must_take_uploads(await batches.lock(by.scope, id), dataset_id)
+            return await batches.keep_upload(id, upload, sha256=sha256)
+
+    async def _abort_with_job(self, db: Connection, id: BatchId, *, by: Caller) -> Batch:
+        """Abort a batch that a promotion fills: the job first, as its worker locks them."""
+        batches, jobs = BatchStore(db), JobStore(db)
+        batch = await batches.find(by.scope, id)
+        if batch.state is BatchState.LOADED and batch.job_id is not None:
+            job = await jobs.lock(by.scope, batch.job_id, kind=JobKind.PROMOTION)
+            batch = await batches.find(by.scope, id)
+            if batch.state is BatchState.LOADED:
+                await jobs.move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
+                await batches.abort(job.id, actor=by.client_id)
+                return await batches.find(by.scope, id)
+        if batch.state is BatchState.EXPORTING:
+            raise Conflict(f"batch {id} is written by export job {batch.job_id}: cancel that")
+        if batch.state is not BatchState.ABORTED:
+            LIFECYCLE.after(batch.state, BatchEvent.ABORT, id=id)
+        return batch
+
+
+def _must_take_uploads(batch: Batch, dataset_id: str) -> None:
+    if batch.dataset_id != dataset_id:
+        raise NotFound(f"batch {batch.id} of data set", dataset_id)
+    if batch.state is not BatchState.LOADING:
+        raise Conflict(f"batch {batch.id} is {batch.state}: it takes no more files")

@@ -1,0 +1,104 @@
+"""Data Access: which files a batch has, and their bytes, whole or in part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from catalog.batches import BatchId, DatasetFile
+from catalog.errors import InvalidField, NotFound
+from service.surfaces.adobe.errors import problem
+from service.surfaces.adobe.ranges import Span, Unsatisfiable, asked_span
+from service.surfaces.adobe.wire import data_access as wire
+from service.surfaces.http import CALLER, OPERATIONS, answer, query
+
+_PARQUET = "application/parquet"
+
+
+async def list_files(request: web.Request) -> web.Response:
+    asked, batch_id = query(request, wire.Page), BatchId(request.match_info["id"])
+    found = await request.app[OPERATIONS].data_access.files(
+        batch_id, skip=asked.start, most=asked.limit, by=request[CALLER]
+    )
+    return answer(wire.batch_files(batch_id, found, asked, _host(request)))
+
+
+async def show_file(request: web.Request) -> web.StreamResponse:
+    """Describe a file or, with ``path``, send its bytes."""
+    batch_id, number = wire.parse_file_id(request.match_info["id"])
+    path = request.query.get("path")
+    if path is None and request.method == hdrs.METH_HEAD:
+        raise InvalidField("path", "name the file, as its listing does")
+    file = await request.app[OPERATIONS].data_access.file(batch_id, number, by=request[CALLER])
+    if path is None:
+        return answer(wire.single_file(file, query(request, wire.Page), _host(request)))
+    if path != file.name:
+        raise NotFound(f"file in {wire.file_id(file)} named", path)
+    return await _send(request, file)
+
+
+async def _send(request: web.Request, file: DatasetFile) -> web.StreamResponse:
+    etag = f'"{file.sha256}"'
+    headers = {hdrs.ACCEPT_RANGES: "bytes", hdrs.ETAG: etag, hdrs.CONTENT_TYPE: _PARQUET}
+    if any(known.value in {file.sha256, "*"} for known in request.if_none_match or ()):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={hdrs.ETAG: etag})
+    try:
+        span = _asked_span(request, file, etag)
+    except Unsatisfiable:
+        return _unsatisfiable(request, file)
+    start, length = (0, file.size_bytes) if span is None else (span.start, span.length)
+    if span is not None:
+        headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{start + length - 1}/{file.size_bytes}"
+    response = web.StreamResponse(
+        status=HTTPStatus.OK if span is None else HTTPStatus.PARTIAL_CONTENT, headers=headers
+    )
+    response.content_length = length
+    if request.method == hdrs.METH_HEAD:
+        await response.prepare(request)
+        return response
+    chunks = request.app[OPERATIONS].data_access.content(file, start, length)
+    return await _stream(request, response, chunks)
+
+
+async def _stream(
+    request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Send what comes. The status is only sent once there is something to send after it.
+
+    When the bytes stop early after that, the error breaks the connection off: the reader has
+    been told the length and sees that it is not the whole.
+    """
+    first = await anext(chunks, b"")
+    await response.prepare(request)
+    if first:
+        await response.write(first)
+    async for piece in chunks:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _asked_span(request: web.Request, file: DatasetFile, etag: str) -> Span | None:
+    if request.method == hdrs.METH_HEAD or request.headers.get(hdrs.IF_RANGE, etag) != etag:
+        return None
+    return asked_span(request.headers.get(hdrs.RANGE), file.size_bytes)
+
+
+def _unsatisfiable(request: web.Request, file: DatasetFile) -> web.Response:
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    detail = f"{request.headers[hdrs.RANGE]}: the file has {file.size_bytes} bytes"
+    body = problem(request, status, code="range_not_satisfiable", detail=detail)
+    return answer(body, status, {hdrs.CONTENT_RANGE: f"bytes */{file.size_bytes}"})
+
+
+def _host(request: web.Request) -> str:
+    """Where this service is, as the caller reached it; headers of proxies are not believed."""
+    return f"{request.scheme}://{request.host}"
+
+
+ROUTES = [
+    web.get(wire.EXPORT + "/batches/{id}/files", list_files),
+    web.get(wire.EXPORT + "/files/{id}", show_file),
+]
