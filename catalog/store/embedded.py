@@ -198,6 +198,11 @@ class EmbeddedPostgres:
             )
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server is ours and alive. One that is another process's is not known."""
+        return self._server is not None and self._server.poll() is None
+
+    @property
     def _password(self) -> Path:
         return self.folder / "password"
 
