@@ -1,0 +1,208 @@
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
+from catalog.store.jobs import JobStore
+from catalog.store.notices import Notices
+from service.engine.local import EngineDied
+from service.engine.orders import Progress
+from service.worker import claim as claims
+from service.worker.attempts import AttemptFailed
+from service.worker.worker import Worker
+from tests.builders import a_job
+
+PATIENCE = 20
+SHORT = timedelta(seconds=1)
+
+
+class Doing:
+    """Work of a job that waits to be told how to end."""
+
+    def __init__(self) -> None:
+        self.claims: asyncio.Queue[claims.Claim] = asyncio.Queue()
+        self.stopped: asyncio.Queue[claims.Claim] = asyncio.Queue()
+        self.end: Callable[[claims.Claim], object] | None = None
+
+    async def __call__(self, claim: claims.Claim) -> None:
+        self.claims.put_nowait(claim)
+        if self.end is not None:
+            await self.end(claim)
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.stopped.put_nowait(claim)
+
+
+@pytest.fixture
+def doing():
+    return Doing()
+
+
+@pytest.fixture
+def working(database, where, doing):
+    """Runs a worker for as long as the block lasts."""
+
+    @asynccontextmanager
+    async def run(id="worker-1", *, lease=SHORT, attempts=3, poll=timedelta(seconds=5)):
+        worker = Worker(
+            WorkerId(id),
+            database,
+            {JobKind.EXPORT: doing, JobKind.PROMOTION: doing},
+            slots=1,
+            lease=lease,
+            poll=poll,
+            attempts=attempts,
+        )
+        async with Notices(**where) as notices, asyncio.timeout(PATIENCE):
+            running = asyncio.create_task(worker.run(notices))
+            try:
+                yield worker
+            finally:
+                worker.stop()
+                await running
+
+    return run
+
+
+async def reach(db, scope, job, *states):
+    """Wait until a job stands in one of the states; return it."""
+    heard = asyncio.Event()
+    await db.add_listener("jobs", lambda *_: heard.set())
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            heard.clear()
+            found = await JobStore(db).find(scope, job.id, kind=job.kind)
+            if found.state in states:
+                return found
+            await heard.wait()
+
+
+async def succeed(database, claim):
+    async with database.transaction() as db:
+        await JobStore(db).move(claim.job, JobEvent.COMPLETE, actor="worker")
+
+
+async def test_a_waiting_job_is_done_at_once(working, database, db, scope, doing):
+    doing.end = lambda claim: succeed(database, claim)
+    async with working(poll=timedelta(hours=1)):
+        job = await a_job(db, scope)
+        await reach(db, scope, job, JobState.SUCCEEDED)
+
+
+async def test_a_job_outlives_many_leases_while_its_worker_lives(working, db, scope, doing):
+    job = await a_job(db, scope)
+    async with working(lease=timedelta(milliseconds=500)):
+        await doing.claims.get()
+        first = (await JobStore(db).find(scope, job.id, kind=job.kind)).updated_at
+        await asyncio.sleep(1.5)
+        found = await JobStore(db).find(scope, job.id, kind=job.kind)
+        assert (found.state, found.attempt) == (JobState.RUNNING, 1)
+        assert found.updated_at >= first
+
+
+async def test_a_cancel_stops_the_work_at_once(working, db, scope, doing):
+    job = await a_job(db, scope)
+    async with working(lease=timedelta(hours=1)):
+        await doing.claims.get()
+        asked_at = time.monotonic()
+        await JobStore(db).move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
+        await asyncio.wait_for(doing.stopped.get(), PATIENCE)
+        assert time.monotonic() - asked_at < 5
+        again = await a_job(db, scope)
+        assert (await doing.claims.get()).job.id == again.id
+
+
+async def test_a_worker_told_to_stop_hands_its_job_back(working, db, scope, doing):
+    job = await a_job(db, scope)
+    async with working():
+        await doing.claims.get()
+    found = await JobStore(db).find(scope, job.id, kind=job.kind)
+    assert (found.state, found.failed_attempts) == (JobState.QUEUED, 0)
+    async with working("worker-2"):
+        assert (await doing.claims.get()).job.attempt == 2
+
+
+async def test_an_engine_that_dies_costs_an_attempt_and_is_tried_again(
+    working, database, db, scope, doing
+):
+    async def die_first(claim):
+        if claim.job.attempt == 1:
+            raise EngineDied(-9)
+        await succeed(database, claim)
+
+    doing.end = die_first
+    job = await a_job(db, scope)
+    async with working(poll=timedelta(milliseconds=100)):
+        found = await reach(db, scope, job, JobState.SUCCEEDED)
+    assert (found.attempt, found.failed_attempts) == (2, 1)
+    assert found.errors == ()
+
+
+async def test_a_poisonous_job_fails_with_the_cause_and_takes_its_batch_along(
+    working, db, scope, doing
+):
+    async def die(_claim):
+        raise EngineDied(-9)
+
+    doing.end = die
+    job = await a_job(db, scope)
+    async with working(attempts=2, poll=timedelta(milliseconds=100)):
+        found = await reach(db, scope, job, JobState.FAILED)
+    assert found.failed_attempts == 2
+    assert [error.code for error in found.errors] == ["engine_died"]
+    assert "signal 9" in found.errors[0].message
+    assert await db.fetchval("SELECT state FROM batches WHERE job_id = $1", job.id) == "failed"
+
+
+async def test_what_can_never_succeed_is_not_tried_again(working, db, scope, doing):
+    async def refuse(_claim):
+        raise AttemptFailed("invalid", "no such thing", is_final=True)
+
+    doing.end = refuse
+    job = await a_job(db, scope)
+    async with working():
+        found = await reach(db, scope, job, JobState.FAILED)
+    assert found.attempt == 1
+
+
+async def test_a_defect_shows_callers_no_more_than_that_there_is_one(working, db, scope, doing):
+    async def break_down(_claim):
+        raise RuntimeError("/secret/path")
+
+    doing.end = break_down
+    job = await a_job(db, scope)
+    async with working(attempts=1):
+        found = await reach(db, scope, job, JobState.FAILED)
+    assert "/secret" not in found.errors[0].message
+
+
+async def test_a_silent_worker_loses_its_job_to_another(working, db, scope, doing):
+    job = await a_job(db, scope, is_claimed=True, lease=timedelta(milliseconds=1))
+    async with working("worker-2", poll=timedelta(milliseconds=100)):
+        taken = await asyncio.wait_for(doing.claims.get(), PATIENCE)
+    assert (taken.job.id, taken.job.attempt) == (job.id, 2)
+
+
+async def test_work_stops_when_the_lease_was_lost(working, db, scope, doing):
+    await a_job(db, scope)
+    async with working(lease=timedelta(seconds=1)):
+        claim = await doing.claims.get()
+        await db.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = $1", claim.job.id)
+        await asyncio.wait_for(doing.stopped.get(), PATIENCE)
+
+
+async def test_what_the_engine_reports_is_seen_within_a_second(working, db, scope, doing):
+    job = await a_job(db, scope)
+    async with working(lease=timedelta(seconds=30)):
+        claim = await doing.claims.get()
+        claim.note(Progress(phase="merging", done=3, total=8))
+        claim.count(profiles=5)
+        await asyncio.sleep(claims.LONGEST_BEAT_SECONDS + 0.5)
+        found = await JobStore(db).find(scope, job.id, kind=job.kind)
+    assert found.progress == {"phase": "merging", "done": 3, "total": 8, "profiles": 5}
