@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,6 +83,12 @@ class DatasetDraft:
 def view_id(dataset_id: DatasetId) -> str:
     """The id of the one view a data set has; always the same one."""
     return blake2b(dataset_id.encode(), digest_size=12, person=b"view").hexdigest()
+
+
+def table_name(name: str) -> str:
+    """The name as that of an SQL table: lower case, letters, digits and underscores."""
+    words = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+    return f"_{words}" if words[:1].isdigit() else words or "dataset"
 
 
 def says(tags: Mapping[str, list[str]], flag: str) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 #: The classes a policy can be for, by the names callers give them.
 SCHEMA_NAMES = ("_xdm.context.profile", "_xdm.context.experienceevent")
@@ -59,26 +57,3 @@ class MergePolicyDraft:
     rules: MergeRules = MergeRules()
     is_default: bool = False
     is_active_on_edge: bool = False
-
-
-def _built_in(graph: IdentityGraph) -> MergePolicy:
-    name = f"{AttributeMerge.TIMESTAMP_ORDERED}-{graph}-mp"
-    since = datetime(2015, 9, 1, tzinfo=UTC)
-    return MergePolicy(
-        id=name,
-        name=name,
-        version=1,
-        schema_name=SCHEMA_NAMES[0],
-        rules=MergeRules(identity_graph=graph),
-        is_default=False,
-        is_active_on_edge=False,
-        created_at=since,
-        updated_at=since,
-    )
-
-
-#: Policies every sandbox has without making them, by id. The documented requests name them;
-#: they are found by id, not listed, and cannot be changed.
-BUILT_IN: Mapping[str, MergePolicy] = MappingProxyType(
-    {policy.id: policy for policy in map(_built_in, IdentityGraph)}
-)

@@ -49,22 +49,26 @@ CREATE TABLE namespaces (
     sandbox_id  uuid        NOT NULL,
     organisation_id text    NOT NULL,
     code        text        NOT NULL,
-    id          integer     NOT NULL,
+    lower_code  text        NOT NULL,
+    id          integer     NOT NULL GENERATED ALWAYS AS IDENTITY (START WITH 10000000),
     name        text        NOT NULL,
     description text        NOT NULL DEFAULT '',
     id_type     text        NOT NULL,
-    is_custom   boolean     NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
     updated_at  timestamptz NOT NULL DEFAULT now(),
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT a_namespace_code_is_taken_in_any_spelling PRIMARY KEY (sandbox_id, lower_code),
     CONSTRAINT a_namespace_has_one_number UNIQUE (sandbox_id, id),
     CONSTRAINT id_type_is_known CHECK (id_type IN (
         'COOKIE', 'CROSS_DEVICE', 'DEVICE', 'EMAIL', 'MOBILE', 'NON_PEOPLE', 'PARTNER', 'PHONE'))
 );
 
-CREATE UNIQUE INDEX a_namespace_code_is_taken_in_any_spelling
-    ON namespaces (sandbox_id, lower(code));
+COMMENT ON TABLE namespaces IS
+    'Custom namespaces. The standard ones are the same in every sandbox and not kept here; their '
+    'numbers lie below the first of these.';
+COMMENT ON COLUMN namespaces.lower_code IS
+    'Lowered by the service, as identity keys are: a database may fold case otherwise.';
 
 CREATE TABLE datasets (
     id                 text        PRIMARY KEY,

@@ -1,0 +1,197 @@
+"""Data sets in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from catalog.batches import BatchId, BatchState
+from catalog.datasets import (
+    TABLE_TAG,
+    Dataset,
+    DatasetDraft,
+    DatasetId,
+    DatasetInUse,
+    LatestBatches,
+    says,
+)
+from catalog.errors import NotFound
+from catalog.organisations import Scope
+from catalog.schemas import EVENT_CLASS, EVENT_UNION, SchemaId
+from catalog.store import queries
+from catalog.store.database import Connection, Record
+
+SQL = queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFilter:
+    """Which data sets a listing holds, and in which order."""
+
+    #: Names, in which ``*`` stands for anything; one has to fit. Null: any name.
+    names: Sequence[str] | None = None
+    #: No name may fit instead.
+    is_negated: bool = False
+    sort: Literal["name", "created", "updated"] = "created"
+    is_descending: bool = False
+
+
+class DatasetStore:
+    """Data sets, read and changed inside one transaction."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    async def add(self, scope: Scope, id: DatasetId, draft: DatasetDraft, *, actor: str) -> Dataset:
+        row = await SQL["add"].row(
+            self._db,
+            id=id,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            schema_id=draft.schema_id,
+            actor=actor,
+            **_changeable(draft),
+        )
+        assert row is not None
+        return _dataset(row)
+
+    async def find(self, scope: Scope, id: DatasetId) -> Dataset:
+        row = await SQL["find"].row(
+            self._db, id=id, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id
+        )
+        if row is None:
+            raise NotFound("data set", id)
+        return _dataset(row)
+
+    async def lock(self, scope: Scope, id: DatasetId) -> Dataset:
+        """Find a data set and hold it against change until the transaction ends."""
+        row = await SQL["lock"].row(
+            self._db, id=id, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id
+        )
+        if row is None:
+            raise NotFound("data set", id)
+        return _dataset(row)
+
+    async def existing(self, scope: Scope, ids: Collection[str]) -> frozenset[DatasetId]:
+        """Those of some ids that are data sets here."""
+        rows = await SQL["existing"].rows(
+            self._db,
+            ids=list(ids),
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        return frozenset(DatasetId(row["id"]) for row in rows)
+
+    async def in_use(self, scope: Scope, id: DatasetId) -> DatasetInUse:
+        """Find a data set together with what its schema and its batches say of it."""
+        rows = await self._in_use(scope, id=id, limit=1, skip=0, filter=DatasetFilter())
+        if not rows:
+            raise NotFound("data set", id)
+        return rows[0]
+
+    async def page(
+        self, scope: Scope, *, limit: int, skip: int = 0, filter: DatasetFilter
+    ) -> tuple[DatasetInUse, ...]:
+        """One page of the data sets that pass a filter."""
+        return await self._in_use(scope, id=None, limit=limit, skip=skip, filter=filter)
+
+    async def revise(
+        self, scope: Scope, id: DatasetId, draft: DatasetDraft, *, actor: str
+    ) -> Dataset:
+        """Change all a draft says but the schema, which a data set keeps."""
+        row = await SQL["revise"].row(
+            self._db,
+            id=id,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            actor=actor,
+            **_changeable(draft),
+        )
+        if row is None:
+            raise NotFound("data set", id)
+        return _dataset(row)
+
+    async def has_table(self, scope: Scope, name: str) -> bool:
+        """Whether a data set is already called so as a table."""
+        row = await SQL["table_of"].row(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            tag=TABLE_TAG,
+            table=name,
+        )
+        return row is not None
+
+    async def _in_use(
+        self,
+        scope: Scope,
+        *,
+        id: DatasetId | None,
+        limit: int,
+        skip: int,
+        filter: DatasetFilter,
+    ) -> tuple[DatasetInUse, ...]:
+        rows = await SQL["in_use"].rows(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            id=id,
+            names=None if filter.names is None else [_pattern(name) for name in filter.names],
+            is_negated=filter.is_negated,
+            sort=filter.sort,
+            is_descending=filter.is_descending,
+            limit=limit,
+            skip=skip,
+            event_class=EVENT_CLASS,
+            event_union=EVENT_UNION,
+        )
+        return tuple(map(_in_use, rows))
+
+
+def _pattern(name: str) -> str:
+    """A name with ``*`` for anything, as LIKE wants it."""
+    escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
+
+
+def _changeable(draft: DatasetDraft) -> dict[str, Any]:
+    """The columns a draft may set, then and later."""
+    return {
+        "name": draft.name,
+        "description": draft.description,
+        "schema_content_type": draft.schema_content_type,
+        "tags": dict(draft.tags),
+        "extras": dict(draft.extras),
+        "is_profile_enabled": says(draft.tags, "enabled"),
+        "is_upsert": says(draft.tags, "isUpsert"),
+    }
+
+
+def _dataset(row: Record) -> Dataset:
+    return Dataset(
+        id=DatasetId(row["id"]),
+        name=row["name"],
+        description=row["description"],
+        schema_id=SchemaId(row["schema_id"]),
+        schema_content_type=row["schema_content_type"],
+        tags=row["tags"],
+        extras=row["extras"],
+        is_profile_enabled=row["is_profile_enabled"],
+        is_upsert=row["is_upsert"],
+        version=row["version"],
+        created_by=row["created_by"],
+        updated_by=row["updated_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _in_use(row: Record) -> DatasetInUse:
+    latest = LatestBatches(
+        last=row["last_id"] and BatchId(row["last_id"]),
+        last_state=row["last_state"] and BatchState(row["last_state"]),
+        last_successful=row["last_successful"] and BatchId(row["last_successful"]),
+        last_failed=row["last_failed"] and BatchId(row["last_failed"]),
+    )
+    return DatasetInUse(dataset=_dataset(row), is_event=row["is_event"], latest=latest)
