@@ -17,7 +17,16 @@ from aiohttp.typedefs import Handler
 
 from catalog.errors import Invalid
 from service.surfaces import probes
-from service.surfaces.adobe import callers, errors, sandboxes, tokens
+from service.surfaces.adobe import (
+    batches,
+    callers,
+    data_access,
+    errors,
+    export_jobs,
+    ingestion,
+    sandboxes,
+    tokens,
+)
 from service.surfaces.http import CALLER, HAS_STARTED, OPERATIONS, REQUEST_ID, Operations, answer
 from service.telemetry import DURATIONS, REQUESTS
 
@@ -25,6 +34,10 @@ LOG = structlog.stdlib.get_logger("service.calls")
 
 ROUTES: list[web.RouteDef] = [
     *probes.ROUTES,
+    *batches.ROUTES,
+    *data_access.ROUTES,
+    *export_jobs.ROUTES,
+    *ingestion.ROUTES,
     *tokens.ROUTES,
     *sandboxes.ROUTES,
 ]

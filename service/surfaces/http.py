@@ -14,7 +14,10 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from catalog.errors import InvalidField, TooLarge
 from catalog.organisations import Caller
+from service.operations.batches import Batches
 from service.operations.callers import Callers
+from service.operations.data_access import DataAccess
+from service.operations.export_jobs import ExportJobs
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
 from service.operations.tokens import Tokens
@@ -33,7 +36,10 @@ _NO_NUL = "the character U+0000 is not allowed in text"
 class Operations:
     """Everything a surface may ask of the service, by topic."""
 
+    batches: Batches
     callers: Callers
+    data_access: DataAccess
+    export_jobs: ExportJobs
     readiness: Readiness
     sandboxes: Sandboxes
     tokens: Tokens
