@@ -1,0 +1,110 @@
+"""What callers may ask about data sets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from catalog.datasets import (
+    PROFILE_TAG,
+    TABLE_TAG,
+    Dataset,
+    DatasetDraft,
+    DatasetId,
+    DatasetInUse,
+    says,
+    table_name,
+)
+from catalog.errors import InvalidField, NotFound
+from catalog.organisations import Caller, Scope
+from catalog.schemas import UNION_OF, Schema, SchemaId
+from catalog.store.database import Connection, Database
+from catalog.store.datasets import DatasetFilter, DatasetStore
+from catalog.store.schemas import SchemaStore
+
+
+class Datasets:
+    """Make data sets, change what is said of them, and list them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, draft: DatasetDraft, *, by: Caller) -> Dataset:
+        """Make a data set; refuses one whose schema is unknown or, if enabled, not in the union."""
+        id = DatasetId(secrets.token_hex(12))
+        async with self._database.transaction() as db:
+            await _check_schema(db, draft, by.scope)
+            named = replace(draft, name=draft.name or id)
+            tags = await _with_table(db, named, id, by.scope)
+            return await DatasetStore(db).add(
+                by.scope, id, replace(named, tags=tags), actor=by.client_id
+            )
+
+    async def find(self, id: DatasetId, *, by: Caller) -> DatasetInUse:
+        async with self._database.transaction() as db:
+            return await DatasetStore(db).in_use(by.scope, id)
+
+    async def page(
+        self, *, by: Caller, limit: int, skip: int, filter: DatasetFilter
+    ) -> tuple[DatasetInUse, ...]:
+        async with self._database.transaction() as db:
+            return await DatasetStore(db).page(by.scope, limit=limit, skip=skip, filter=filter)
+
+    async def revise(
+        self, id: DatasetId, change: Callable[[Dataset], DatasetDraft], *, by: Caller
+    ) -> Dataset:
+        """Change what is said of a data set, by a pure function from what it is.
+
+        Refuses another schema, and enabling for profiles a data set whose schema is not in the
+        union. What was ingested before is not touched.
+        """
+        async with self._database.transaction() as db:
+            datasets = DatasetStore(db)
+            old = await datasets.lock(by.scope, id)
+            draft = change(old)
+            if draft.schema_id != old.schema_id:
+                raise InvalidField(
+                    "schemaRef.id", f"data set {id} has the schema {old.schema_id} for good"
+                )
+            await _check_schema(db, draft, by.scope)
+            tags = await _with_table(db, draft, id, by.scope)
+            return await datasets.revise(
+                by.scope, id, replace(draft, tags=tags), actor=by.client_id
+            )
+
+
+async def _check_schema(db: Connection, draft: DatasetDraft, scope: Scope) -> None:
+    schema = await _schema(db, draft.schema_id, scope)
+    if says(draft.tags, "enabled") and not (schema and schema.is_union):
+        which = f"schema {schema.title!r}" if schema else f"the union {draft.schema_id}"
+        raise InvalidField(
+            f"tags.{PROFILE_TAG}",
+            "To enable profile datasets the schema should be valid: "
+            f'{which} does not have "union" among its meta:immutableTags',
+        )
+
+
+async def _schema(db: Connection, id: SchemaId, scope: Scope) -> Schema | None:
+    """The schema by its id, or None when it is one of the unions, which are no rows."""
+    if id in UNION_OF.values():
+        return None
+    try:
+        found = await SchemaStore(db).find(scope, id)
+    except NotFound as missing:
+        raise InvalidField("schemaRef.id", str(missing)) from missing
+    if found.id != id:
+        raise InvalidField("schemaRef.id", f"must be the schema's $id: {found.id}")
+    return found
+
+
+async def _with_table(
+    db: Connection, draft: DatasetDraft, id: DatasetId, scope: Scope
+) -> Mapping[str, list[str]]:
+    """The tags with a name for the data set as a table, made of its own name if none is given."""
+    if draft.tags.get(TABLE_TAG):
+        return draft.tags
+    table = table_name(draft.name)
+    if await DatasetStore(db).has_table(scope, table):
+        table = f"{table}_{id[-6:]}"
+    return {**draft.tags, TABLE_TAG: [table]}
