@@ -6,6 +6,7 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
+from catalog.batches import Batch, NewBatch
 from catalog.jobs import Job, JobKind, WorkerId
 from catalog.organisations import Scope
 from catalog.store.batches import BatchStore
@@ -62,3 +63,28 @@ async def a_job(
         assert claimed.id == job.id
         return claimed
     return job
+
+
+async def a_batch(
+    db: Connection, scope: Scope, *, dataset_id: str | None = None, **asked: Any
+) -> Batch:
+    """A batch that callers may upload to."""
+    new = NewBatch(dataset_id=dataset_id or await a_dataset(db, scope), **asked)
+    return await BatchStore(db).open(scope, new, actor="test")
+
+
+async def a_loaded_batch(db: Connection, scope: Scope, *, dataset_id: str | None = None) -> Batch:
+    """A completed batch whose promotion waits for a worker."""
+    batches, batch = BatchStore(db), await a_batch(db, scope, dataset_id=dataset_id)
+    ingest_number = await batches.next_ingest_number(scope)
+    job = await JobStore(db).submit(
+        scope,
+        kind=JobKind.PROMOTION,
+        dataset_id=batch.dataset_id,
+        order={"batch_id": batch.id, "for_profile": True, "is_upsert": False},
+        actor="test",
+        request_id="r-1",
+    )
+    return await batches.complete(
+        scope, batch.id, ingest_number=ingest_number, job_id=job.id, actor="test"
+    )
