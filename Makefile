@@ -1,0 +1,62 @@
+# make demo and make test are for everybody; the others are for who changes the code.
+# Each makes .venv when there is none and brings it up to date when pyproject.toml or
+# constraints.txt changed. ARGS is handed on: make demo ARGS="--from DIR", make test ARGS="-k jobs".
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+# A Python that is 3.11 or newer: python3 itself, else the newest there is. PYTHON=... overrides.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+demo: $(VENV)/installed
+	@$(VENV)/bin/profile-exports demo $(ARGS)
+
+serve: $(VENV)/installed
+	@$(VENV)/bin/profile-exports serve $(ARGS)
+
+test: $(VENV)/installed-for-tests
+	@$(RUN) pytest $(ARGS)
+
+check: $(VENV)/installed-for-tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	@$(RUN) pytest
+
+# Newest versions that pyproject.toml allows; see docs/development.md.
+constraints: $(VENV)/installed
+	$(RUN) pip install --quiet uv
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --group dev --upgrade \
+		--no-emit-index-url --no-annotate --output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/made
+	@echo "Installing what the service needs into $(VENV) (about a minute the first time)"
+	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+# Read with tomllib because "pip install --group" needs a pip newer than many a Python brings.
+$(VENV)/installed-for-tests: $(VENV)/installed
+	@echo "Installing what the tests need into $(VENV)"
+	@$(VENV)/bin/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*groups["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
+	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -r $(VENV)/dev-requirements.txt
+	@touch $@
+
+# A .venv that has a working pip is kept, whoever made it.
+$(VENV)/made:
+	@$(RUN) pip --version >/dev/null 2>&1 || { \
+		test -n "$(PYTHON)" || { \
+			echo "Python 3.11 or newer is needed and none was found: install one, or name it with make PYTHON=/path/to/python3"; exit 1; }; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+			echo "$(PYTHON) is not Python 3.11 or newer"; exit 1; }; \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install" \
+			"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }; \
+		$(PYTHON) -m venv --clear $(VENV); }
+	@touch $@
+
+.PHONY: demo serve test check constraints clean
