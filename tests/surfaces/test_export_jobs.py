@@ -4,7 +4,6 @@ from catalog.jobs import JobEvent, JobId, JobKind, JobState, WorkerId
 from catalog.schemas import PROFILE_CLASS, PROFILE_UNION
 from catalog.store.jobs import JobStore
 from catalog.store.schemas import SchemaStore
-from service.surfaces.adobe import errors
 from service.surfaces.adobe.wire import export_jobs as wire
 from tests.builders import LEASE, a_dataset
 from tests.surfaces.client import problem
@@ -220,7 +219,7 @@ async def test_a_job_is_cancelled_once_and_for_all(adobe, destination, db):
     assert await db.fetchval("SELECT state FROM batches") == "aborted"
 
 
-async def test_a_finished_job_cannot_be_cancelled(adobe, destination, db, scope):
+async def test_a_finished_job_cannot_be_cancelled(adobe, destination, db):
     job = await submitted(adobe, destination)
     claimed = await JobStore(db).claim_next(WorkerId("w"), lease=LEASE)
     assert claimed is not None
@@ -286,4 +285,3 @@ async def test_a_job_pins_its_snapshot_and_the_union_of_its_day(adobe, destinati
 
 def test_every_state_has_a_status_in_this_dialect():
     assert wire.STATUS.keys() == set(JobState)
-    assert errors.STATUS
