@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from catalog.store.database import Database
+from catalog.jobs import JobKind, WorkerId
+from catalog.store.database import Database, connected
+from catalog.store.embedded import EmbeddedPostgres
+from catalog.store.migrate import migrate
+from catalog.store.obstacles import Obstacle
+from service.engine.local import LocalRunner
+from service.operations.batches import Batches
 from service.operations.callers import Callers
+from service.operations.data_access import DataAccess
+from service.operations.export_jobs import ExportJobs
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
@@ -15,20 +26,131 @@ from service.operations.tokens import AUDIENCE, ISSUER, Tokens
 from service.settings import Settings, TokenSettings
 from service.storage.files import Files
 from service.surfaces.http import Operations
+from service.worker.exports import Exports, PartSizes
+from service.worker.promotions import Promotions
+from service.worker.worker import Worker
 
 _FETCH_TIMEOUT_SECONDS = 5
 #: Real key sets have a few kilobytes.
 _MOST_JWKS_BYTES = 1024 * 1024
 
+#: Other commands borrow the private server for a second or two; a service outlasts them.
+_WAIT_FOR_OWNERSHIP_SECONDS = 15
 
-def operations(database: Database, files: Files, settings: Settings) -> Operations:  # noqa: ARG001
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A database that is there and migrated, and a place for files."""
+
+    settings: Settings
+    database: Database
+    files: Files
+    #: What :func:`asyncpg.connect` takes, for those who need a connection of their own.
+    where: Mapping[str, Any]
+    #: The private server, when there is one; it may be another process's.
+    postgres: EmbeddedPostgres | None
+    #: Migrations that were applied just now.
+    migrated: tuple[str, ...]
+
+
+@asynccontextmanager
+async def deployment(
+    settings: Settings, *, is_owner: bool = False, is_migrating: bool = True
+) -> AsyncIterator[Deployment]:
+    """Attach to the database, or start a private one for as long as the block lasts.
+
+    ``is_owner`` asks that a private server be ours and not another process's, so that it lives
+    as long as we do. Raises :class:`Obstacle` when an operator has to put something right.
+    """
+    async with _server(settings, is_owner=is_owner) as (postgres, where):
+        migrated = await _migrate(where) if is_migrating else []
+        files_dir = settings.data.files_dir
+        files_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = await Database.connect(most=settings.data.database_connections, **where)
+        try:
+            yield Deployment(
+                settings=settings,
+                database=database,
+                files=Files(files_dir),
+                where=where,
+                postgres=postgres,
+                migrated=tuple(migrated),
+            )
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def _server(
+    settings: Settings, *, is_owner: bool
+) -> AsyncIterator[tuple[EmbeddedPostgres | None, Mapping[str, Any]]]:
+    if settings.data.database_url is not None:
+        yield None, {"dsn": settings.data.database_url.get_secret_value()}
+        return
+    postgres = EmbeddedPostgres(settings.data.data_dir / "postgres")
+    try:
+        await _start(postgres, is_owner=is_owner)
+        yield postgres, postgres.connection
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+async def _start(postgres: EmbeddedPostgres, *, is_owner: bool) -> None:
+    for _ in range(_WAIT_FOR_OWNERSHIP_SECONDS * 10):
+        await postgres.start()
+        if postgres.is_owner or not is_owner:
+            return
+        postgres.stop()
+        await asyncio.sleep(0.1)
+    raise Obstacle(
+        f"another profile-exports process runs the database in {postgres.folder}: end it first"
+    )
+
+
+async def _migrate(where: Mapping[str, Any]) -> list[str]:
+    async with connected(**where) as connection:
+        return await migrate(connection)
+
+
+def operations(database: Database, files: Files, settings: Settings) -> Operations:
     """All that surfaces may ask, upon one database and one place for files."""
     return Operations(
+        batches=Batches(database, files, largest_upload_bytes=settings.http.upload_bytes),
+        data_access=DataAccess(database, files),
+        export_jobs=ExportJobs(database),
         callers=Callers(database, issuer(database, settings.token)),
         readiness=Readiness(database),
         sandboxes=Sandboxes(database),
         tokens=Tokens(database, lasts=settings.token.lifetime),
     )
+
+
+@asynccontextmanager
+async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
+    """A worker that runs its engines on this machine."""
+    settings = deployed.settings
+    lease, engine = settings.worker.lease, settings.engine
+    runner = LocalRunner(deployed.files.root, silence_seconds=lease.total_seconds())
+    sizes = PartSizes(
+        part_row_count=engine.part_row_count,
+        part_size_bytes=engine.part_size_bytes,
+        slice_size_bytes=engine.slice_size_bytes,
+    )
+    exports = Exports(deployed.database, runner, threads=engine.threads, sizes=sizes)
+    promotions = Promotions(deployed.database, runner, threads=engine.threads)
+    runner.stand_ready()
+    try:
+        yield Worker(
+            id,
+            deployed.database,
+            {JobKind.EXPORT: exports.run, JobKind.PROMOTION: promotions.run},
+            slots=settings.worker.slots,
+            lease=lease,
+            poll=settings.worker.poll,
+            attempts=settings.worker.attempts,
+        )
+    finally:
+        await runner.close()
 
 
 def issuer(database: Database, settings: TokenSettings) -> Issuer:
