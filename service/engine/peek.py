@@ -71,14 +71,15 @@ def row_at(path: Path, number: int) -> Row:
             count = file.metadata.row_group(group).num_rows
             if number < before + count:
                 table = file.read_row_group(group).slice(number - before, 1)
-                return table.to_pylist(maps_as_pydicts="strict")[0]
+                (row,) = table.to_pylist(maps_as_pydicts="strict")
+                return Row(row)
             before += count
     raise IndexError(number)
 
 
 def row_count(path: Path) -> int:
     """Count the rows of a Parquet file by its footer alone."""
-    return pq.read_metadata(path).num_rows
+    return int(pq.read_metadata(path).num_rows)
 
 
 def parquet_schema(path: Path) -> pa.Schema:

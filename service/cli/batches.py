@@ -1,0 +1,114 @@
+"""Batches by way of the API: sent, and followed until they are active."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from service.cli.api import Service
+from service.cli.sources import Files
+
+IMPORT = "/data/foundation/import/batches"
+BATCHES = "/data/foundation/catalog/batches"
+
+#: Bytes sent at a time: small enough for a bar that moves.
+_CHUNK_BYTES = 1 << 18
+
+_SUCCEEDED = frozenset({"success", "active"})
+_ENDED = _SUCCEEDED | {"failed", "failure", "aborted", "inactive", "deleted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A batch that will not change any more."""
+
+    id: str
+    dataset_id: str
+    #: The catalog's own word, such as ``success`` or ``failed``.
+    status: str
+    metrics: Mapping[str, int]
+    errors: tuple[Mapping[str, Any], ...]
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in _SUCCEEDED
+
+    @property
+    def row_count(self) -> int:
+        return self.metrics.get("outputRecordCount", 0)
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between two looks at something that is being worked on: often first, then less."""
+    pause = 0.1
+    while True:
+        yield pause
+        pause = min(pause * 1.3, 1.0)
+
+
+async def send(
+    service: Service,
+    dataset_id: str,
+    files: Files,
+    *,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> str:
+    """Open a batch, upload its files and complete it. A batch that cannot be sent is aborted.
+
+    ``on_bytes`` is told how many bytes went out since it was told last.
+    """
+    opened = await service.post(
+        IMPORT, {"datasetId": dataset_id, "inputFormat": {"format": files.format.value}}
+    )
+    batch_id = str(opened["id"])
+    try:
+        for path in files.paths:
+            name = quote(files.upload_name(path), safe="/")
+            address = f"{IMPORT}/{batch_id}/datasets/{dataset_id}/files/{name}"
+            await _upload(service, address, path, on_bytes)
+        await service.post(f"{IMPORT}/{batch_id}", query={"action": "COMPLETE"})
+    except BaseException:
+        await service.post(f"{IMPORT}/{batch_id}", query={"action": "ABORT"})
+        raise
+    return batch_id
+
+
+async def settled(service: Service, batch_id: str) -> Settled:
+    """Wait until a batch is active, or never will be."""
+    for pause in pauses():
+        batch = (await service.get(f"{BATCHES}/{batch_id}"))[batch_id]
+        if batch["status"] in _ENDED:
+            return Settled(
+                id=batch_id,
+                dataset_id=_dataset_of(batch),
+                status=batch["status"],
+                metrics=batch.get("metrics") or {},
+                errors=tuple(batch.get("errors") or ()),
+            )
+        await asyncio.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def _dataset_of(batch: Mapping[str, Any]) -> str:
+    return next(
+        (str(each["id"]) for each in batch["relatedObjects"] if each["type"] == "dataSet"), ""
+    )
+
+
+async def _upload(
+    service: Service, address: str, path: Path, on_bytes: Callable[[int], None]
+) -> None:
+    with path.open("rb") as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        await service.upload(address, _chunks(file, on_bytes), size_bytes)
+
+
+async def _chunks(file: BinaryIO, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+        yield chunk
+        on_bytes(len(chunk))

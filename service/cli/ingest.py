@@ -1,0 +1,160 @@
+"""``ingest``: a local file or folder into a data set, which is made when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from catalog.batches import FileFormat
+from catalog.errors import Invalid
+from catalog.schemas import IdentityDescriptor
+from service.cli import batches, datasets
+from service.cli.access import FindAccess, access_options
+from service.cli.api import Service
+from service.cli.console import (
+    byte_progress,
+    messages,
+    plain_table,
+    print_json,
+    results,
+    run_client,
+)
+from service.cli.running import json_option
+from service.cli.sources import Files, Source, find_files, identity
+from service.engine.inference import infer
+
+
+def _identities(
+    _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]
+) -> tuple[IdentityDescriptor, ...]:
+    try:
+        return tuple(identity(text) for text in texts)
+    except Invalid as problem:
+        raise click.BadParameter(str(problem)) from None
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option("--dataset", "dataset_id", metavar="ID", help="The data set to put it into.")
+@click.option("--name", help="The data set by its name; it is made when there is none.")
+@click.option(
+    "--identity",
+    "identities",
+    callback=_identities,
+    metavar="FIELD=NAMESPACE[:primary]",
+    multiple=True,
+    help="A field that says whom a row is about, and what kind of id it holds.",
+)
+@click.option("--event", "is_event", is_flag=True, help="Rows are events, not records of people.")
+@click.option(
+    "--format",
+    type=click.Choice([each.value for each in FileFormat], case_sensitive=False),
+    help="What the files are, when their names do not tell.",
+)
+@json_option
+@access_options
+def ingest(
+    *,
+    path: Path,
+    dataset_id: str | None,
+    name: str | None,
+    identities: tuple[IdentityDescriptor, ...],
+    is_event: bool,
+    format: str | None,
+    as_json: bool,
+    access: FindAccess,
+) -> None:
+    """Put a file, or all files of a folder as one batch, into a data set.
+
+    PATH holds JSON (lines, a list or one object), CSV or Parquet. With --name and --identity a
+    missing data set is made: its schema is guessed from the rows, and it takes part in profiles.
+    """
+    if (dataset_id is None) == (name is None):
+        raise click.UsageError("say either --dataset ID or --name NAME")
+    if dataset_id and (identities or is_event):
+        raise click.UsageError("--identity and --event describe a new data set: say --name")
+
+    async def work() -> batches.Settled:
+        source = Source(
+            name=name or "",
+            files=find_files(path, FileFormat(format) if format else None),
+            is_event=is_event,
+            identities=identities,
+        )
+        async with Service.connect(access()) as service:
+            target = dataset_id or await _dataset(service, source, messages())
+            return await _ingest(service, target, source.files, messages())
+
+    settled = run_client(work())
+    _show(settled, as_json=as_json)
+    if not settled.is_active:
+        raise SystemExit(1)
+
+
+async def _dataset(service: Service, source: Source, console: Console) -> str:
+    """The data set of that name, made first when there is none."""
+    found = await datasets.find_dataset(service, source.name)
+    if found:
+        return found
+    with console.status("looking at the rows"):
+        inferred = await asyncio.to_thread(
+            infer,
+            source.files.paths,
+            source.files.format,
+            texts=frozenset(each.path for each in source.identities),
+        )
+    made = await datasets.make_dataset(service, source, inferred.fields)
+    looked = "the first rows" if inferred.reached_limit else "all rows"
+    console.print(f"made data set {made}, its fields guessed from {looked}: {inferred.row_count:,}")
+    return made
+
+
+async def _ingest(
+    service: Service, dataset_id: str, files: Files, console: Console
+) -> batches.Settled:
+    for skipped in files.skipped:
+        console.print(f"left out {skipped}: not JSON, CSV or Parquet by its name")
+    with byte_progress(console) as progress:
+        task = progress.add_task("uploading", total=files.size_bytes)
+        batch_id = await batches.send(
+            service, dataset_id, files, on_bytes=lambda count: progress.advance(task, count)
+        )
+    try:
+        with console.status(f"batch {batch_id} is being promoted"):
+            return await batches.settled(service, batch_id)
+    except asyncio.CancelledError:
+        console.print(f"batch {batch_id} is complete and will be promoted without you")
+        raise
+
+
+def _show(settled: batches.Settled, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "batch_id": settled.id,
+                "dataset_id": settled.dataset_id,
+                "status": settled.status,
+                "metrics": dict(settled.metrics),
+                "errors": [dict(error) for error in settled.errors],
+            }
+        )
+        return
+    console = results()
+    metrics = settled.metrics
+    if settled.is_active:
+        console.print(
+            f"batch {settled.id} is active: {settled.row_count:,} of "
+            f"{metrics.get('inputRecordCount', settled.row_count):,} rows "
+            f"in data set {settled.dataset_id}"
+        )
+    else:
+        console.print(f"batch {settled.id} is {settled.status}: nothing of it is visible")
+    if settled.errors:
+        table = plain_table("code", "rows", "reason")
+        for error in settled.errors:
+            rows = ", ".join(str(row) for row in error.get("rows") or ())
+            table.add_row(str(error.get("code", "")), rows, str(error.get("description", "")))
+        console.print(table)
