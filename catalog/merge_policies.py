@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 #: The classes a policy can be for, by the names callers give them.
 SCHEMA_NAMES = ("_xdm.context.profile", "_xdm.context.experienceevent")
@@ -57,3 +58,17 @@ class MergePolicyDraft:
     rules: MergeRules = MergeRules()
     is_default: bool = False
     is_active_on_edge: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergePolicyFilter:
+    """Which policies a listing holds, and in which order. Null admits all."""
+
+    schema_name: str | None = None
+    identity_graph: IdentityGraph | None = None
+    attribute_merge: AttributeMerge | None = None
+    is_default: bool | None = None
+    is_active_on_edge: bool | None = None
+    version: int | None = None
+    sort: Literal["name", "created", "updated"] = "created"
+    is_descending: bool = False

@@ -21,10 +21,14 @@ from service.surfaces.adobe import (
     batches,
     callers,
     data_access,
+    datasets,
     errors,
     export_jobs,
     ingestion,
+    merge_policies,
+    namespaces,
     sandboxes,
+    schemas,
     tokens,
 )
 from service.surfaces.http import CALLER, HAS_STARTED, OPERATIONS, REQUEST_ID, Operations, answer
@@ -36,10 +40,14 @@ ROUTES: list[web.RouteDef] = [
     *probes.ROUTES,
     *batches.ROUTES,
     *data_access.ROUTES,
+    *datasets.ROUTES,
     *export_jobs.ROUTES,
     *ingestion.ROUTES,
     *tokens.ROUTES,
+    *merge_policies.ROUTES,
+    *namespaces.ROUTES,
     *sandboxes.ROUTES,
+    *schemas.ROUTES,
 ]
 
 #: Collections whose names documents and clients spell in several ways, and all ways there are;

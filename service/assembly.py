@@ -18,10 +18,14 @@ from service.engine.local import LocalRunner
 from service.operations.batches import Batches
 from service.operations.callers import Callers
 from service.operations.data_access import DataAccess
+from service.operations.datasets import Datasets
 from service.operations.export_jobs import ExportJobs
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
+from service.operations.merge_policies import MergePolicies
+from service.operations.namespaces import Namespaces
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
+from service.operations.schemas import Schemas
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
 from service.settings import Settings, TokenSettings
 from service.storage.files import Files
@@ -117,10 +121,14 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     return Operations(
         batches=Batches(database, files, largest_upload_bytes=settings.http.upload_bytes),
         data_access=DataAccess(database, files),
+        datasets=Datasets(database),
         export_jobs=ExportJobs(database),
         callers=Callers(database, issuer(database, settings.token)),
+        merge_policies=MergePolicies(database),
+        namespaces=Namespaces(database),
         readiness=Readiness(database),
         sandboxes=Sandboxes(database),
+        schemas=Schemas(database),
         tokens=Tokens(database, lasts=settings.token.lifetime),
     )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Any
 
 from catalog.batches import BatchId, BatchState
 from catalog.datasets import (
     TABLE_TAG,
     Dataset,
     DatasetDraft,
+    DatasetFilter,
     DatasetId,
     DatasetInUse,
     LatestBatches,
@@ -23,18 +23,6 @@ from catalog.store import queries
 from catalog.store.database import Connection, Record
 
 SQL = queries.beside(__file__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFilter:
-    """Which data sets a listing holds, and in which order."""
-
-    #: Names, in which ``*`` stands for anything; one has to fit. Null: any name.
-    names: Sequence[str] | None = None
-    #: No name may fit instead.
-    is_negated: bool = False
-    sort: Literal["name", "created", "updated"] = "created"
-    is_descending: bool = False
 
 
 class DatasetStore:

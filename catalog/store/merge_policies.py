@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from catalog.errors import NotFound
@@ -13,6 +12,7 @@ from catalog.merge_policies import (
     IdentityGraph,
     MergePolicy,
     MergePolicyDraft,
+    MergePolicyFilter,
     MergeRules,
 )
 from catalog.organisations import Scope
@@ -20,20 +20,6 @@ from catalog.store import queries
 from catalog.store.database import Connection, Record
 
 SQL = queries.beside(__file__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergePolicyFilter:
-    """Which policies a listing holds, and in which order. Null admits all."""
-
-    schema_name: str | None = None
-    identity_graph: IdentityGraph | None = None
-    attribute_merge: AttributeMerge | None = None
-    is_default: bool | None = None
-    is_active_on_edge: bool | None = None
-    version: int | None = None
-    sort: Literal["name", "created", "updated"] = "created"
-    is_descending: bool = False
 
 
 class MergePolicyStore:

@@ -11,6 +11,7 @@ from catalog.datasets import (
     TABLE_TAG,
     Dataset,
     DatasetDraft,
+    DatasetFilter,
     DatasetId,
     DatasetInUse,
     says,
@@ -20,7 +21,7 @@ from catalog.errors import InvalidField, NotFound
 from catalog.organisations import Caller, Scope
 from catalog.schemas import UNION_OF, Schema, SchemaId
 from catalog.store.database import Connection, Database
-from catalog.store.datasets import DatasetFilter, DatasetStore
+from catalog.store.datasets import DatasetStore
 from catalog.store.schemas import SchemaStore
 
 
@@ -68,9 +69,10 @@ class Datasets:
                     "schemaRef.id", f"data set {id} has the schema {old.schema_id} for good"
                 )
             await _check_schema(db, draft, by.scope)
-            tags = await _with_table(db, draft, id, by.scope)
+            named = replace(draft, name=draft.name or id)
+            tags = await _with_table(db, named, id, by.scope)
             return await datasets.revise(
-                by.scope, id, replace(draft, tags=tags), actor=by.client_id
+                by.scope, id, replace(named, tags=tags), actor=by.client_id
             )
 
 

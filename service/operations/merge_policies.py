@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from catalog.errors import Conflict, InvalidField
-from catalog.merge_policies import SCHEMA_NAMES, AttributeMerge, MergePolicy, MergePolicyDraft
+from catalog.merge_policies import (
+    SCHEMA_NAMES,
+    AttributeMerge,
+    MergePolicy,
+    MergePolicyDraft,
+    MergePolicyFilter,
+)
 from catalog.organisations import Caller, Scope
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
-from catalog.store.merge_policies import MergePolicyFilter, MergePolicyStore
+from catalog.store.merge_policies import MergePolicyStore
 
 
 class MergePolicies:

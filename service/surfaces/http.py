@@ -17,9 +17,13 @@ from catalog.organisations import Caller
 from service.operations.batches import Batches
 from service.operations.callers import Callers
 from service.operations.data_access import DataAccess
+from service.operations.datasets import Datasets
 from service.operations.export_jobs import ExportJobs
+from service.operations.merge_policies import MergePolicies
+from service.operations.namespaces import Namespaces
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
+from service.operations.schemas import Schemas
 from service.operations.tokens import Tokens
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,9 +43,13 @@ class Operations:
     batches: Batches
     callers: Callers
     data_access: DataAccess
+    datasets: Datasets
     export_jobs: ExportJobs
+    merge_policies: MergePolicies
+    namespaces: Namespaces
     readiness: Readiness
     sandboxes: Sandboxes
+    schemas: Schemas
     tokens: Tokens
 
 
@@ -86,10 +94,15 @@ def query(request: web.Request, model: type[Model]) -> Model:
     Of a repeated parameter the last counts: one known client follows a link that holds ``limit``
     and adds its own.
     """
+    return checked(model, dict(request.query.items()), "the query")
+
+
+def checked(model: type[Model], value: object, what: str) -> Model:
+    """Take a document that was read already as a model; refuses with InvalidField."""
     try:
-        return model.model_validate(dict(request.query.items()))
+        return model.model_validate(value)
     except ValidationError as error:
-        raise _refusal(error.errors(include_url=False), "the query") from error
+        raise _refusal(error.errors(include_url=False), what) from error
 
 
 def answer(
