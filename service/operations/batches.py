@@ -16,10 +16,11 @@ from catalog.batches import (
     Upload,
     upload_path,
 )
+from catalog.datasets import DatasetId
 from catalog.errors import Conflict, Invalid, NotFound, Refusal, TooLarge
 from catalog.jobs import JobEvent, JobKind
 from catalog.organisations import Caller
-from catalog.schemas import PROFILE_UNION
+from catalog.schemas import UNION_OF
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
@@ -39,10 +40,10 @@ class Batches:
     async def open(self, new: NewBatch, *, by: Caller) -> Batch:
         """Open a batch of a data set that takes uploads."""
         async with self._database.transaction() as db:
-            dataset = await DatasetStore(db).find(by.scope, new.dataset_id)
-            if dataset.schema_id == PROFILE_UNION:
+            dataset = await DatasetStore(db).find(by.scope, DatasetId(new.dataset_id))
+            if dataset.schema_id in UNION_OF.values():
                 raise Invalid(
-                    f"data set {dataset.id} is on the union schema: it receives exports only"
+                    f"data set {dataset.id} is on a union schema: it receives exports only"
                 )
             return await BatchStore(db).open(by.scope, new, actor=by.client_id)
 
@@ -100,7 +101,7 @@ class Batches:
             if batch.ingest_number is not None and batch.state is not BatchState.ABORTED:
                 return batch
             LIFECYCLE.after(batch.state, BatchEvent.COMPLETE, id=id)
-            dataset = await DatasetStore(db).find(by.scope, batch.dataset_id)
+            dataset = await DatasetStore(db).find(by.scope, DatasetId(batch.dataset_id))
             # Before the job gets its id: promotions of a data set go by id, in ingest order.
             ingest_number = await batches.next_ingest_number(by.scope)
             job = await JobStore(db).submit(

@@ -79,5 +79,6 @@ ROUTES = [
     web.post(_BATCHES, open_batch),
     web.get(_BATCHES + "/{id}", show),
     web.post(_BATCHES + "/{id}", act),
-    web.put(_BATCHES + "/{id}/datasets/{dataset_id}/files/{path:.+}", upload),
+    # Line breaks too: a path that holds one is refused by name, not unheard of.
+    web.put(_BATCHES + r"/{id}/datasets/{dataset_id}/files/{path:[\s\S]+}", upload),
 ]
