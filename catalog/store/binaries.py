@@ -73,9 +73,9 @@ def _usable(directory: Path, account: Account | None, called: str) -> Binaries:
             raise Obstacle(f"{called} has no {program}")
     try:
         said = _version(directory, account)
-    except PermissionError as error:
+    except OSError as error:
         who = account.name if account else "this user"
-        raise Obstacle(f"{called} cannot be run by {who}") from error
+        raise Obstacle(f"{called} cannot be run by {who}: {error.strerror}") from error
     found = re.match(r"postgres \(PostgreSQL\) (\d+)", said.stdout)
     if found is None:
         raise Obstacle(f"{called} does not run on this machine: {said.stderr.strip()}")
@@ -95,7 +95,7 @@ def _version(directory: Path, account: Account | None) -> subprocess.CompletedPr
 def _is_reachable(directory: Path, account: Account) -> bool:
     try:
         return _version(directory, account).returncode == 0
-    except PermissionError:
+    except OSError:
         return False
 
 

@@ -245,14 +245,22 @@ class EmbeddedPostgres:
         self.is_owner = False
 
     def remove(self) -> None:
-        """Stop, and delete the database and the folder with all that is kept in it."""
-        if not self.is_owner:
-            raise RuntimeError(f"the server in {self.folder} is another process's")
+        """Stop, and delete the database and the folder with all that is kept in it.
+
+        Another process's server is left alone, and that is an error of whoever asked.
+        """
         self.stop()
+        if not self.folder.exists():
+            return
+        if not self._is_locked():
+            self.stop()
+            raise RuntimeError(f"the server in {self.folder} is another process's")
+        self._forget_socket()
         elsewhere = _followed(self.folder / "data.location")
         if elsewhere is not None:
             shutil.rmtree(elsewhere.parent, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.stop()
 
 
 async def _wait_for_orphans(data: Path, deadline: float) -> None:
