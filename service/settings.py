@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -34,6 +35,12 @@ def _seconds(value: object) -> object:
         return value
 
 
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+#: Workers are started in another working directory, and must mean the same place.
+Place = Annotated[Path, AfterValidator(_absolute)]
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -57,14 +64,14 @@ class DataSettings(BaseSettings):
 
     model_config = _read_as(PREFIX)
 
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: Place = Field(default_factory=_default_data_dir)
     """The folder of all stored files, the private database and the credentials. Back it up
     whole. Default: ``$XDG_DATA_HOME/profile-exports``, else ``~/.local/share/profile-exports``."""
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """A PostgreSQL server (15 or newer) to use instead of a private one."""
 
-    pg_bindir: Path | None = Field(default=None, validation_alias="PG_BINDIR")
+    pg_bindir: Place | None = Field(default=None, validation_alias="PG_BINDIR")
     """The folder of PostgreSQL's programs to start a private server from. Default: those that
     are installed with the service, else the system's."""
 
@@ -130,7 +137,7 @@ class TokenSettings(BaseSettings):
     """Where the external issuer publishes its keys. Asked again after five minutes, and for an
     unknown key at most every ten seconds."""
 
-    jwks_file: Path | None = None
+    jwks_file: Place | None = None
     """The same as a file, for a service that may not open connections."""
 
     client_claim: str = "client_id"
@@ -251,5 +258,5 @@ class Settings(BaseModel):
         """The same settings with another data folder, when one is named."""
         if data_dir is None:
             return self
-        data = self.data.model_copy(update={"data_dir": data_dir.absolute()})
+        data = self.data.model_copy(update={"data_dir": _absolute(data_dir)})
         return self.model_copy(update={"data": data})

@@ -9,6 +9,8 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
+from catalog.store.obstacles import Obstacle
+
 Record = asyncpg.Record
 # The names only annotate, and asyncpg's classes take their argument in the stubs alone.
 Connection: TypeAlias = (
@@ -16,11 +18,32 @@ Connection: TypeAlias = (
 )
 
 
+#: A server that starts up answers within seconds that it does.
+_PATIENCE_SECONDS = 15
+
+
 async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Teach a fresh connection that documents are ``jsonb``, in and out."""
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
     )
+
+
+@asynccontextmanager
+async def connected(**where: Any) -> AsyncIterator[Connection]:
+    """Lend a connection outside any pool, in no transaction; ``where`` as for a pool.
+
+    Raises :class:`Obstacle` when the server cannot be reached: nothing was asked of it yet.
+    """
+    try:
+        connection = await asyncpg.connect(**where, timeout=_PATIENCE_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise Obstacle(f"the database cannot be reached: {error}") from error
+    try:
+        await prepare(connection)
+        yield connection
+    finally:
+        await connection.close()
 
 
 class Database:

@@ -1,0 +1,44 @@
+"""How commands run: the options they share, their settings, and their event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import uvloop
+from pydantic import ValidationError
+
+from catalog.store.obstacles import Obstacle
+from service.settings import Settings
+
+Result = TypeVar("Result")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of all that is stored. Default: PROFILE_EXPORTS_DATA_DIR, else "
+    "~/.local/share/profile-exports.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
+
+
+def read_settings(data_dir: Path | None = None) -> Settings:
+    """Read the environment. Raises :class:`Obstacle` naming the variables that are wrong."""
+    try:
+        return Settings().at(data_dir)
+    except ValidationError as error:
+        wrong = [
+            f"{error.title} {'.'.join(map(str, each['loc']))}: {each['msg']}".replace("  ", " ")
+            for each in error.errors(include_input=False, include_url=False)
+        ]
+        raise Obstacle("the settings are wrong: " + "; ".join(wrong)) from error
+
+
+def run(program: Coroutine[Any, Any, Result]) -> Result:
+    """Run a command's coroutine to its end, in the main thread."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(program)

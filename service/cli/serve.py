@@ -1,0 +1,145 @@
+"""``serve``: HTTP, the workers beside it, and the private database below it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import click
+import structlog
+from aiohttp import web
+
+from catalog.store.embedded import EmbeddedPostgres
+from catalog.store.obstacles import Obstacle
+from service import assembly
+from service.app import application
+from service.cli.data_dir import DataDir
+from service.cli.first_start import welcome
+from service.cli.running import data_dir_option, read_settings, run
+from service.cli.supervisor import Supervisor, worker_command
+from service.settings import HttpSettings, Settings
+from service.telemetry import start_logging
+
+#: How soon a private server that was killed is started again.
+_LOOK_AGAIN_SECONDS = 1.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@click.command()
+@click.option("--host", help="The address to listen on. Default: 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 takes any that is free. Default: 8080.",
+)
+@data_dir_option
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    help="Worker processes to run beside it; 0 for none. Default: 1.",
+)
+def serve(host: str | None, port: int | None, data_dir: Path | None, workers: int | None) -> None:
+    """Run the service until it is told to stop."""
+    settings = read_settings(data_dir)
+    http = {"host": host, "port": port}
+    given = {name: value for name, value in http.items() if value is not None}
+    settings = settings.model_copy(update={"http": settings.http.model_copy(update=given)})
+    start_logging(settings.log)
+    run(_serve(settings, worker_count=settings.worker.count if workers is None else workers))
+
+
+async def _serve(settings: Settings, *, worker_count: int) -> None:
+    folder = DataDir(settings.data.data_dir)
+    stopping = _told_to_stop()
+    with folder.claimed():
+        async with assembly.deployment(settings, is_owner=True) as deployed:
+            await welcome(deployed, folder)
+            operations = assembly.operations(deployed.database, deployed.files, settings)
+            async with (
+                _kept_alive(deployed.postgres),
+                _workers(folder, worker_count, settings),
+                _listening(application(operations), settings.http) as address,
+            ):
+                folder.announce(address)
+                click.echo(f"listening on {address}")
+                await stopping.wait()
+                log.info("stopping")
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second ends the process at once."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        told.set()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    return told
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, settings: HttpSettings) -> AsyncIterator[str]:
+    """Answer calls; at the end take no more and let those in progress finish."""
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=settings.shutdown_grace.total_seconds()
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            raise Obstacle(
+                f"cannot listen on {settings.host} port {settings.port} "
+                f"({error.strerror or error}): choose others with --host and --port; 0 is any port"
+            ) from error
+        yield _address(settings.host, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _address(host: str, port: int) -> str:
+    """An address this machine reaches the service by, also when it listens on all of them."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _workers(folder: DataDir, count: int, settings: Settings) -> AsyncIterator[None]:
+    supervisor = Supervisor(worker_command(str(folder.path)), count=count)
+    try:
+        yield
+    finally:
+        await supervisor.stop(grace=settings.http.shutdown_grace)
+
+
+@asynccontextmanager
+async def _kept_alive(postgres: EmbeddedPostgres | None) -> AsyncIterator[None]:
+    """Start the private server again when it died while we did not."""
+    keeper = asyncio.create_task(_keep_alive(postgres)) if postgres is not None else None
+    try:
+        yield
+    finally:
+        if keeper is not None:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+
+async def _keep_alive(postgres: EmbeddedPostgres) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        if not postgres.is_running:
+            log.error("the private PostgreSQL died: starting it again")
+            try:
+                await postgres.start()
+            except Obstacle:
+                log.exception("the private PostgreSQL does not start")
