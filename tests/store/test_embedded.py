@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.obstacles import Obstacle
 from tests.store.conftest import needs_root
 
-PATHS = [str(Path(__file__).parents[2]), *sys.path]
+PATH = os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_path("purelib")])
 NEEDED = "asyncpg, structlog, catalog.store.embedded"
 SYSTEMS_OLD_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PATIENCE_SECONDS = 60
@@ -54,7 +55,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)},
+            env=os.environ | {"PYTHONPATH": PATH},
             cwd="/",
             **options,
         )
@@ -336,7 +337,7 @@ def test_an_ordinary_user_starts_it_too(folder: Path, nobody: Account):
 
 def can_run_us(python: str | Path, account: Account) -> bool:
     try:
-        tried = account.run(python, "-c", f"import sys; sys.path[:] = {PATHS!r}; import {NEEDED}")
+        tried = account.run("/usr/bin/env", f"PYTHONPATH={PATH}", python, "-c", f"import {NEEDED}")
     except PermissionError:
         return False
     return tried.returncode == 0
