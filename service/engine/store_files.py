@@ -95,7 +95,7 @@ class StoreFileWriter:
             pa.PythonFile(sink, mode="w"),  # type: ignore[arg-type]  # anything with write() will do
             schema,
             compression="zstd",
-            use_dictionary=_worth_a_dictionary(schema),  # type: ignore[arg-type]  # paths are fine
+            use_dictionary=text_columns(schema),  # type: ignore[arg-type]  # paths are fine
             # Readers find their rows by prefix; footers with 4096 groups should be short.
             write_statistics=False,
         )
@@ -141,8 +141,8 @@ def _runs(sorted_prefixes: Uint64s) -> Iterable[tuple[int, int, int]]:
         yield int(sorted_prefixes[start]), start, stop
 
 
-def _worth_a_dictionary(schema: pa.Schema) -> list[str]:
-    """Name the columns in which values repeat often: texts. Numbers only pay for the attempt."""
+def text_columns(schema: pa.Schema) -> list[str]:
+    """Give the Parquet paths of texts, which a dictionary may serve; numbers only pay for it."""
     return [path for field in schema for path in _text_paths(field.name, field.type)]
 
 
@@ -164,7 +164,10 @@ class Group(NamedTuple):
 
     prefix: int
     row_count: int
+    #: Before compression.
     size_bytes: int
+    #: As stored.
+    stored_bytes: int
 
 
 class StoreFile:
@@ -181,7 +184,7 @@ class StoreFile:
         self._kept: tuple[tuple[int, int, tuple[str, ...]], pa.Table] | None = None
 
     def groups(self, columns: Sequence[str]) -> list[Group]:
-        """Describe the row groups, in order; bytes are those of ``columns`` before compression."""
+        """Describe the row groups, in order; bytes are those of ``columns`` alone."""
         metadata = self._parquet.metadata
         # A leaf's name may hold dots, and nested columns add some of their own.
         wanted = [
@@ -192,8 +195,10 @@ class StoreFile:
         described = []
         for number, prefix in enumerate(self.layout.prefixes):
             group = metadata.row_group(number)
-            size_bytes = sum(group.column(n).total_uncompressed_size for n in wanted)
-            described.append(Group(prefix, group.num_rows, size_bytes))
+            chunks = [group.column(column) for column in wanted]
+            size_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
+            stored_bytes = sum(chunk.total_compressed_size for chunk in chunks)
+            described.append(Group(prefix, group.num_rows, size_bytes, stored_bytes))
         return described
 
     def read_group(self, number: int, columns: Sequence[str]) -> pa.Table:

@@ -1,0 +1,185 @@
+"""Columns of several tables read as one: picking rows, widening types, nesting leaves.
+
+Store files of one data set may lack leaves that later ones have, or hold them in a narrower
+type. Picking evens that out, and only touches the tables that hold the leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.schemas import Field, Kind
+from service.engine.arrow_types import Chunks, Column, has_column
+from service.engine.ranking import Bools, Ints
+
+#: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
+#: before they are joined; the writer narrows them again, row group by row group.
+ROOMY_FROM_BYTES = 1 << 30
+
+
+class Stack:
+    """Tables on top of each other. Rows are numbered through, from the top of the first."""
+
+    def __init__(self, tables: Sequence[pa.Table]) -> None:
+        self.tables = [table for table in tables if table.num_rows]
+        self.row_count = sum(table.num_rows for table in self.tables)
+        self._holders: dict[str, tuple[int, ...]] = {}
+        for number, table in enumerate(self.tables):
+            for name in table.column_names:
+                self._holders[name] = (*self._holders.get(name, ()), number)
+
+    def holders(self, name: str) -> tuple[int, ...]:
+        """Say which tables hold a column."""
+        return self._holders.get(name, ())
+
+    def rows_within(self, holders: tuple[int, ...]) -> Ints | None:
+        """Say where each row lies when only ``holders`` are stacked: -1 for rows of others.
+
+        None when these are all the tables, and nothing moves.
+        """
+        if len(holders) == len(self.tables):
+            return None
+        moved = np.full(self.row_count, -1)
+        start = within = 0
+        for number, table in enumerate(self.tables):
+            if number in holders:
+                moved[start : start + table.num_rows] = np.arange(within, within + table.num_rows)
+                within += table.num_rows
+            start += table.num_rows
+        return moved
+
+    def column(self, name: str, type: pa.DataType) -> Chunks:
+        """Give the column of those tables that hold it, stacked and in one type."""
+        chunks = [
+            chunk
+            for number in self.holders(name)
+            for chunk in column_in(self.tables[number], name, type).chunks
+        ]
+        return pa.chunked_array(chunks, type)
+
+    def values(self, name: str, type: pa.DataType, rows: Ints) -> Column:
+        """Give a column at some rows, null where a row's table lacks it."""
+        holders = self.holders(name)
+        if not holders:
+            return pa.nulls(len(rows), type)
+        moved = self.rows_within(holders)
+        return pick(self.column(name, type), rows if moved is None else moved[rows])
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Give a column without nulls that every table holds, as a NumPy array."""
+        if not self.tables:
+            raise ValueError("no tables: no column has a type")
+        return np.concatenate([table.column(name).to_numpy() for table in self.tables])
+
+
+def pick(column: Chunks, rows: Ints) -> Column:
+    """Give the values at some rows, null where the row is -1.
+
+    A column that together is too big for 32-bit offsets comes back with 64-bit ones.
+    """
+    if column.num_chunks > 1 and column.nbytes > ROOMY_FROM_BYTES:
+        column = column.cast(roomy(column.type))
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks)
+    absent = rows < 0
+    return whole.take(pa.array(rows, mask=absent if absent.any() else None))
+
+
+def column_in(table: pa.Table, name: str, type: pa.DataType) -> Chunks:
+    """Give a column of a table in a type that can hold it; nulls when the table lacks it."""
+    if name not in table.column_names:
+        return pa.chunked_array([pa.nulls(table.num_rows, type)], type)
+    return pa.chunked_array([widened(chunk, type) for chunk in table.column(name).chunks], type)
+
+
+def validity(column: Chunks) -> Bools | None:
+    """Say which values are there; None when all are."""
+    if not column.null_count:
+        return None
+    return np.asarray(column.is_valid().to_numpy())
+
+
+def roomy(type: pa.DataType) -> pa.DataType:
+    """Give the type with 64-bit offsets wherever it has 32-bit ones and Arrow knows better."""
+    if pa.types.is_string(type):
+        return pa.large_string()
+    if pa.types.is_binary(type):
+        return pa.large_binary()
+    if pa.types.is_map(type):
+        return pa.map_(roomy(type.key_type), roomy(type.item_type))
+    if pa.types.is_list(type):
+        return pa.large_list(roomy(type.value_type))
+    if pa.types.is_struct(type):
+        return pa.struct([pa.field(f.name, roomy(f.type), f.nullable) for f in type])
+    return type
+
+
+def widened(column: Column, type: pa.DataType) -> Column:
+    """Give the same values in a type that can hold them all; what it lacks becomes null.
+
+    Raises :class:`pyarrow.ArrowInvalid` where a value would change.
+    """
+    if column.type == type:
+        return column
+    if pa.types.is_struct(type):
+        return _widened_struct(column, type)
+    if pa.types.is_map(type):
+        return _widened_map(column, type)
+    if pa.types.is_list(type):
+        offsets, start, length = _rebased(column)
+        values = widened(column.values.slice(start, length), type.value_type)
+        return pa.ListArray.from_arrays(offsets, values, type=type)
+    if pa.types.is_dictionary(type):
+        return column.cast(type.value_type).dictionary_encode()
+    return column.cast(type)
+
+
+def _widened_struct(column: pa.StructArray, type: pa.StructType) -> Column:
+    names = {field.name for field in column.type}
+    fields = [
+        widened(column.field(field.name), field.type)
+        if field.name in names
+        else pa.nulls(len(column), field.type)
+        for field in type
+    ]
+    return pa.StructArray.from_arrays(fields, fields=list(type), mask=column.is_null())
+
+
+def _widened_map(column: Column, type: pa.DataType) -> Column:
+    offsets, start, length = _rebased(column)
+    keys = widened(column.keys.slice(start, length), type.key_type)
+    items = widened(column.items.slice(start, length), type.item_type)
+    return pa.MapArray.from_arrays(offsets, keys, items, type=type)
+
+
+def _rebased(column: Column) -> tuple[Column, int, int]:
+    """Give 32-bit offsets from 0, null where the value is, and the span of children they cover."""
+    offsets = column.offsets.to_numpy()
+    start, stop = int(offsets[0]), int(offsets[-1])
+    absent = np.append(column.is_null().to_numpy(zero_copy_only=False), False)
+    return pa.array(offsets - start, pa.int32(), mask=absent), start, stop - start
+
+
+def nested(field: Field, leaves: Mapping[str, Column], above: str = "") -> Column:
+    """Build the column of a field from its leaves by dotted path.
+
+    An object is null where all beneath it is. The leaves may have roomy types.
+    """
+    path = above + field.name
+    if field.kind is not Kind.OBJECT:
+        return leaves[path]
+    whole = structs(field.fields, leaves, f"{path}.")
+    empty = reduce(pc.and_, (part.is_null() for part in whole.flatten()))
+    return pa.StructArray.from_arrays(whole.flatten(), fields=list(whole.type), mask=empty)
+
+
+def structs(fields: Iterable[Field], leaves: Mapping[str, Column], above: str) -> pa.StructArray:
+    """Build structs from leaves by dotted path; none is null, even where all beneath it is."""
+    parts = {part.name: nested(part, leaves, above) for part in fields if has_column(part)}
+    return pa.StructArray.from_arrays(list(parts.values()), names=list(parts))

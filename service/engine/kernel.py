@@ -1,0 +1,159 @@
+"""The merge itself: which row of a profile has the say, which events stand, in which order.
+
+Pure functions of whole columns: integers and Arrow in, positions out. Where rows come from and
+what becomes of the positions is :mod:`~service.engine.task`'s affair. What the rules mean is
+told in ``docs/merging.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from service.engine.arrow_types import Column
+from service.engine.ranking import Bools, Ints, ordered, run_numbers, run_starts
+
+Integers = npt.NDArray[np.integer]
+
+
+def folded(
+    *, dataset: Ints, key: Ints, key_count: int, weakest_first: Ints, is_patch: Bools
+) -> tuple[Bools, Ints]:
+    """Decide which record rows stand, and the place of the fragment each belongs to.
+
+    A fragment is what one data set says of one key. A row that replaces ends what the fragment
+    was before it, whole; a patch adds to it. So a row stands unless a later row of its fragment
+    replaces, and the fragment's place is that of its last row in ``weakest_first``, which are
+    the positions of all rows in order of strength. The other arguments are per row; ``key``
+    counts from 0 to ``key_count`` - 1.
+    """
+    rank = np.empty(len(weakest_first), np.int64)
+    rank[weakest_first] = np.arange(len(weakest_first))
+    place = np.empty_like(rank)
+    stands = np.empty(len(rank), np.bool_)
+    for number in np.unique(dataset):
+        rows = weakest_first[dataset[weakest_first] == number]
+        keys, ranks = key[rows], rank[rows]
+        # Of several assignments to one place NumPy keeps the last: here the strongest row.
+        last = np.empty(key_count, np.int64)
+        last[keys] = ranks
+        place[rows] = last[keys]
+        replaced = np.full(key_count, -1)
+        is_whole = ~is_patch[rows]
+        replaced[keys[is_whole]] = ranks[is_whole]
+        stands[rows] = ranks >= replaced[keys]
+    return stands, place
+
+
+class Contest:
+    """The rows of every profile from weakest to strongest: a leaf's last value wins."""
+
+    def __init__(self, rows: Ints, profiles: Ints, profile_count: int) -> None:
+        """Take rows sorted by profile, then strength. Profiles are numbered from 0."""
+        self._rows = rows
+        self._starts = run_starts(profiles)
+        self._ends = np.append(self._starts[1:], len(rows)) - 1
+        self._profiles = profiles[self._starts]
+        self._sorted_profiles = profiles
+        self.profile_count = profile_count
+
+    @classmethod
+    def between(cls, rows: Ints, profiles: Ints, profile_count: int, *strength: Ints) -> Contest:
+        """Sort rows into a contest; the columns of ``strength``, together, must be unique."""
+        order = ordered(profiles, *strength)
+        return cls(rows[order], profiles[order], profile_count)
+
+    def within(self, moved: Ints) -> Contest:
+        """Hold the contest among some rows only: ``moved`` says where each lies now, -1 if out."""
+        rows = moved[self._rows]
+        keep = rows >= 0
+        return Contest(rows[keep], self._sorted_profiles[keep], self.profile_count)
+
+    def winners(self, is_valid: Bools | None = None) -> Ints:
+        """Give for each profile its strongest row that has a value, -1 when none has.
+
+        ``is_valid`` says for every row that the contest knows, by its position, whether it has a
+        value; None when all do.
+        """
+        winners = np.full(self.profile_count, -1)
+        if not len(self._rows):
+            return winners
+        if is_valid is None:
+            winners[self._profiles] = self._rows[self._ends]
+            return winners
+        position = np.arange(len(self._rows))
+        last = np.maximum.reduceat(np.where(is_valid[self._rows], position, -1), self._starts)
+        has_value = last >= 0
+        winners[self._profiles[has_value]] = self._rows[last[has_value]]
+        return winners
+
+
+def last_ingested(ids: Column, dataset: Ints, profile: Ints, *recency: Ints) -> Bools:
+    """Say which events stand: of those with one id in one data set and profile, the newest.
+
+    An event without an id is like no other. The columns of ``recency``, together, are unique.
+    """
+    stands = np.ones(len(profile), np.bool_)
+    codes = pc.dictionary_encode(ids).indices.fill_null(-1).to_numpy()
+    has_id = codes >= 0
+    repeats = np.bincount(codes[has_id], minlength=1) > 1
+    suspects = np.flatnonzero(has_id & repeats[codes])  # the -1 of no id is masked before
+    if not len(suspects):
+        return stands
+    same = (dataset[suspects], profile[suspects], codes[suspects])
+    order = ordered(*same, *(column[suspects] for column in recency))
+    starts = run_starts(*(column[order] for column in same))
+    superseded = np.ones(len(suspects), np.bool_)
+    superseded[np.append(starts[1:], len(suspects)) - 1] = False
+    stands[suspects[order[superseded]]] = False
+    return stands
+
+
+def event_order(profile: Ints, time: Column, ids: Column, *recency: Ints) -> Ints:
+    """Give the positions that sort events by profile, time, id in byte order, then recency.
+
+    A missing time or id comes first. ``time`` is an instant in microseconds.
+    """
+    instants = time.cast("int64")
+    micros = instants.fill_null(0).to_numpy()
+    before: list[Integers] = [profile, _coarsened(micros)]
+    if instants.null_count:
+        before.insert(1, np.asarray(instants.is_valid().to_numpy(zero_copy_only=False)))
+    return ordered_with_text(before, ids, recency)
+
+
+def _coarsened(micros: Ints) -> Ints:
+    """Count in the coarsest unit that loses nothing, so that a sort fits into one word."""
+    for unit in (1_000_000, 1_000):
+        if not np.any(micros % unit):
+            return micros // unit
+    return micros
+
+
+def ordered_with_text(
+    before: Sequence[Integers], text: Column, after: Sequence[Integers] = ()
+) -> Ints:
+    """Give the positions that sort by integers, then a text in byte order, then integers.
+
+    Texts are only compared where the first integers agree. A missing text comes first.
+    """
+    order = ordered(*before)
+    starts = run_starts(*(column[order] for column in before))
+    if len(starts) == len(order):
+        return order
+    runs = run_numbers(starts, len(order))
+    is_tied = np.bincount(runs)[runs] > 1
+    rows = order[is_tied]
+    order[is_tied] = rows[
+        ordered(runs[is_tied], text_ranks(text.take(rows)), *(column[rows] for column in after))
+    ]
+    return order
+
+
+def text_ranks(text: Column) -> Ints:
+    """Number texts by their bytes, equal ones alike, missing ones first."""
+    ranks = pc.rank(text, "ascending", tiebreaker="dense").to_numpy().astype(np.int64)
+    return np.where(text.is_null().to_numpy(zero_copy_only=False), 0, ranks)

@@ -1,0 +1,192 @@
+"""Plans: what an export works out once, so that its tasks need nothing but plan and number.
+
+A plan is a document beside the files it names, all below the folder of the attempt that made
+it. Later attempts go on from it, unless their engine would have planned otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog.merge_policies import IdentityGraph
+from catalog.store_files import StoreFileKind
+from service.engine.cuts import load_of, tasks
+from service.engine.exclusions import write_exclusions
+from service.engine.identity import Labelling, label
+from service.engine.labels import keys_of, open_labels, write_labels
+from service.engine.orders import ENGINE_VERSION, ExportOrder, Planned, Progress
+from service.engine.ranking import Keys
+from service.engine.scatter import SCATTERED, Scatter
+from service.engine.snapshot import Snapshot
+from service.engine.store_files import KEY_HI, KEY_LO, StoreFile
+from service.storage.files import Files
+
+Report = Callable[[Progress], None]
+
+#: What an order says that changes no byte of what a given plan leads to.
+_CIRCUMSTANCES = frozenset(
+    {
+        "folder",
+        "plan_key",
+        "finished_tasks",
+        "threads",
+        "part_row_count",
+        "part_size_bytes",
+        "slice_size_bytes",
+    }
+)
+
+
+class PlanMismatch(Exception):
+    """The plan was made by other versions or for another order: plan anew, never mix."""
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(Document):
+    """A run of consecutive prefixes, which becomes one part."""
+
+    first: int
+    stop: int
+
+    def prefixes(self) -> range:
+        return range(self.first, self.stop)
+
+
+class Run(Document):
+    """A store file of rows that were brought home; see :mod:`~service.engine.scatter`."""
+
+    kind: StoreFileKind
+    key: str
+
+
+class Plan(Document):
+    """All that could change the bytes of an export, beside its order and the store's files."""
+
+    engine_version: str
+    #: Versions of the libraries that compute and write, by name.
+    libraries: dict[str, str]
+    #: Names the order the plan was made for.
+    order_digest: str
+    #: Slices are prefixes of so many bits.
+    depth: int
+    tasks: tuple[Task, ...]
+    #: Key of the label file; null when every identity is a profile by itself.
+    labels: str | None = None
+    runs: tuple[Run, ...] = ()
+    #: Key of the list of what is left out; null when nothing is.
+    exclusions: str | None = None
+    #: Profiles left out by the plan.
+    excluded_count: int = 0
+
+    @property
+    def task_count(self) -> int:
+        return len(self.tasks)
+
+    def check_is_of(self, order: ExportOrder) -> None:
+        """Raise :class:`PlanMismatch` unless the plan was made for an order like this."""
+        if self.order_digest != _digest(order):
+            raise PlanMismatch("the plan was made for another order")
+
+
+def load_plan(key: str, files: Files) -> Plan:
+    """Read a stored plan. Raises :class:`PlanMismatch` when other versions made it."""
+    with files.open(key) as source:
+        document = source.read()
+    try:
+        plan = Plan.model_validate_json(document)
+    except ValidationError:
+        raise PlanMismatch("the plan has another form than this engine's") from None
+    if (plan.engine_version, plan.libraries) != (ENGINE_VERSION, _libraries()):
+        raise PlanMismatch(f"the plan is of engine {plan.engine_version} with {plan.libraries}")
+    return plan
+
+
+def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
+    """Plan an export and store the plan, with the files it names, below the order's folder."""
+    snapshot = Snapshot(order)
+    _check_secrets(snapshot, files)
+    load = load_of(snapshot, files)
+    plan = Plan(
+        engine_version=ENGINE_VERSION,
+        libraries=_libraries(),
+        order_digest=_digest(order),
+        depth=load.depth,
+        tasks=tuple(Task(first=first, stop=stop) for first, stop in tasks(load, snapshot)),
+    )
+    if order.identity_graph is IdentityGraph.PRIVATE:
+        plan = _stitched(plan, snapshot, files, report)
+    key = f"{order.folder}/plan.json"
+    with files.create(key) as sink:
+        sink.write(plan.model_dump_json().encode())
+    return Planned(key=key, engine_version=ENGINE_VERSION, task_count=plan.task_count)
+
+
+def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> Plan:
+    """Add to a plan who is who, who is left out, and the rows that had to be moved."""
+    labelling = _labelling(snapshot, files)
+    if labelling is None:
+        return plan
+    folder = snapshot.order.folder
+    plan = plan.model_copy(update={"labels": f"{folder}/labels.parquet"})
+    write_labels(labelling, f"{folder}/labels.parquet", files)
+    excluded_count = len(labelling.excluded_components())
+    if excluded_count:
+        key = f"{folder}/exclusions.parquet"
+        write_exclusions(labelling, snapshot, key, files)
+        plan = plan.model_copy(update={"exclusions": key, "excluded_count": excluded_count})
+    labels = open_labels(plan.labels, files)
+    assert labels is not None
+    scatter = Scatter(
+        snapshot=snapshot, labels=labels, depth=plan.depth, folder=folder, files=files
+    )
+    runs = []
+    for done, kind in enumerate(SCATTERED):
+        report(Progress(phase="planning", done=done, total=len(SCATTERED)))
+        runs += [Run(kind=kind, key=key) for key in scatter.runs(kind)]
+    report(Progress(phase="planning", done=len(SCATTERED), total=len(SCATTERED)))
+    return plan.model_copy(update={"runs": tuple(runs)})
+
+
+def _labelling(snapshot: Snapshot, files: Files) -> Labelling | None:
+    """Label the identities of the snapshot; None when nothing links any two."""
+    ends, other_ends = [], []
+    for number in snapshot.numbers(StoreFileKind.LINKS):
+        file = StoreFile(files.open(snapshot.files[number].key))
+        rows = file.slice(0, 0, snapshot.columns(StoreFileKind.LINKS))
+        ends.append(keys_of(rows))
+        other_ends.append(keys_of(rows, "other_hi", "other_lo"))
+    if not any(map(len, ends)):
+        return None
+    main = _main_keys(snapshot, files)
+    limit = snapshot.order.identities_per_profile
+    return label(Keys.joined(ends), Keys.joined(other_ends), main, limit)
+
+
+def _main_keys(snapshot: Snapshot, files: Files) -> Iterator[Keys]:
+    for number in snapshot.main_dataset_files():
+        file = StoreFile(files.open(snapshot.files[number].key))
+        for group in range(len(file.layout.prefixes)):
+            yield keys_of(file.read_group(group, (KEY_HI, KEY_LO)))
+
+
+def _check_secrets(snapshot: Snapshot, files: Files) -> None:
+    """Refuse to merge what different secrets keyed: equal identities would have unequal keys."""
+    secrets = {StoreFile(files.open(file.key)).layout.secret for file in snapshot.files}
+    if len(secrets) > 1:
+        raise ValueError("the store files of the snapshot were keyed with different secrets")
+
+
+def _digest(order: ExportOrder) -> str:
+    document = order.model_dump_json(exclude=set(_CIRCUMSTANCES))
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in ("numpy", "pyarrow", "scipy")}

@@ -1,0 +1,160 @@
+"""Orders of whole columns: sorting, numbering and finding, exact and alike on every machine.
+
+Nothing here looks at a row. The fast sorts of NumPy do not keep ties in order, and which way
+they fall differs between processors; so whatever is sorted here is either unique, or its ties
+cannot be told apart in the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Uint64s = npt.NDArray[np.uint64]
+
+_WORD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Identity keys in two halves of equal length; they compare by ``hi``, then ``lo``."""
+
+    hi: Uint64s
+    lo: Uint64s
+
+    def at(self, rows: Ints | Bools) -> Self:
+        """Give the keys at some positions, or those that a mask keeps."""
+        return self.__class__(self.hi[rows], self.lo[rows])
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls(np.empty(0, np.uint64), np.empty(0, np.uint64))
+
+    @classmethod
+    def joined(cls, several: list[Self]) -> Self:
+        if not several:
+            return cls.none()
+        return cls(
+            np.concatenate([keys.hi for keys in several]),
+            np.concatenate([keys.lo for keys in several]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.hi)
+
+
+def ordered(*columns: npt.NDArray[np.integer]) -> Ints:
+    """Give the positions that sort rows by the first column, then the next; ties stay in order.
+
+    Columns are integers of equal length and any range. As many as fit are packed into one
+    64-bit word together with the row's position, because one sort of plain words costs a
+    fraction of an indirect one; what does not fit is sorted before, the last columns first.
+    """
+    row_count = len(columns[0])
+    if row_count <= 1:
+        return np.arange(row_count)
+    words = [_from_zero(column) for column in columns]
+    widths = [int(word.max()).bit_length() for word in words]
+    room = _WORD - (row_count - 1).bit_length()
+    fitting = 0
+    while fitting < len(words) and sum(widths[: fitting + 1]) <= room:
+        fitting += 1
+    if fitting == len(words):
+        return _sorted_words(words, widths)
+    fitting = max(fitting, 1)
+    if fitting == len(words):
+        return np.argsort(words[0], kind="stable")
+    before = ordered(*columns[fitting:])
+    return before[ordered(*(column[before] for column in columns[:fitting]))]
+
+
+def _from_zero(column: npt.NDArray[np.integer]) -> Uint64s:
+    """Shift a column so that it starts at 0. Wraps, so that any 64-bit range comes out right."""
+    word = column.astype(np.uint64)
+    word -= word.dtype.type(int(column.min()) % (1 << _WORD))
+    return word
+
+
+def _sorted_words(words: list[Uint64s], widths: list[int]) -> Ints:
+    row_count = len(words[0])
+    packed = words[0]
+    for word, width in zip(words[1:], widths[1:], strict=True):
+        packed <<= np.uint64(width)
+        packed |= word
+    row_width = np.uint64((row_count - 1).bit_length())
+    packed <<= row_width
+    packed |= np.arange(row_count, dtype=np.uint64)
+    packed.sort()
+    packed &= (np.uint64(1) << row_width) - np.uint64(1)
+    return packed.view(np.int64)
+
+
+def run_starts(*sorted_columns: npt.NDArray[np.generic]) -> Ints:
+    """Give the positions at which any of the columns differs from the row before."""
+    if not len(sorted_columns[0]):
+        return np.empty(0, np.int64)
+    changes = np.empty(len(sorted_columns[0]), np.bool_)
+    changes[0] = True
+    np.not_equal(sorted_columns[0][1:], sorted_columns[0][:-1], out=changes[1:])
+    for column in sorted_columns[1:]:
+        changes[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changes)
+
+
+def run_numbers(starts: Ints, row_count: int) -> Ints:
+    """Number the runs from 0 and give each row the number of its run."""
+    return np.repeat(np.arange(len(starts)), np.diff(starts, append=row_count))
+
+
+def distinct(keys: Keys) -> tuple[Keys, Ints]:
+    """Give the distinct keys in ascending order, and for each row the number of its key.
+
+    Rows that repeat the key of the row before them cost next to nothing.
+    """
+    heads = run_starts(keys.hi, keys.lo)
+    runs = keys.at(heads)
+    order = np.argsort(runs.hi)
+    hi, lo = runs.hi[order], runs.lo[order]
+    if np.any((hi[1:] == hi[:-1]) & (lo[1:] != lo[:-1])):  # two keys share a high half
+        order = np.lexsort((runs.lo, runs.hi))
+        hi, lo = runs.hi[order], runs.lo[order]
+    starts = run_starts(hi, lo)
+    numbers = np.empty(len(heads), np.int64)
+    numbers[order] = run_numbers(starts, len(order))
+    repeats = np.diff(heads, append=len(keys))
+    return Keys(hi[starts], lo[starts]), np.repeat(numbers, repeats)
+
+
+def places(keys: Keys, among: Keys) -> Ints:
+    """Find each key in ``among`` (ascending, distinct): its position, or -1 where it is absent.
+
+    Both halves must match: an unknown key is never taken for its neighbour.
+    """
+    if not len(among) or not len(keys):
+        return np.full(len(keys), -1)
+    heads = run_starts(keys.hi, keys.lo)
+    wanted = keys.at(heads)
+    last = len(among) - 1
+    at = np.minimum(np.searchsorted(among.hi, wanted.hi), last)
+    while True:  # ends at once unless two keys of ``among`` share a high half
+        after = np.minimum(at + 1, last)
+        is_before = (among.hi[at] == wanted.hi) & (among.lo[at] < wanted.lo)
+        is_before &= (after > at) & (among.hi[after] == wanted.hi)
+        if not is_before.any():
+            break
+        at += is_before
+    found = np.where((among.hi[at] == wanted.hi) & (among.lo[at] == wanted.lo), at, -1)
+    return np.repeat(found, np.diff(heads, append=len(keys)))
+
+
+def run_offsets(numbers: Ints, count: int) -> Ints:
+    """Give where the run of each number from 0 to ``count`` - 1 begins, and where the last ends.
+
+    ``numbers`` ascend; those that are missing have empty runs.
+    """
+    return np.concatenate(([0], np.cumsum(np.bincount(numbers, minlength=count))))

@@ -1,0 +1,105 @@
+"""Brings rows to the prefix of the profile they belong to, once, when an export is planned.
+
+Rows whose profile is at home under another prefix than they are themselves are copied into
+*runs*: store files cut at profiles' prefixes. Only the columns that the export needs are
+copied, and no more than one slice is held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.store_files import StoreFileKind
+from service.engine.columns import column_in
+from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
+from service.engine.ranking import Keys, ordered
+from service.engine.snapshot import Snapshot
+from service.engine.store_files import KEY_HI, KEY_LO, StoreFile, StoreFileWriter, prefixes
+from service.storage.files import Files
+
+#: Column of runs: the number of the store file that a row was copied from.
+FILE = "_file"
+SCATTERED = (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
+
+_ADDED = [(PROFILE_HI, pa.uint64()), (PROFILE_LO, pa.uint64()), (FILE, pa.int64())]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """How one plan scatters."""
+
+    snapshot: Snapshot
+    labels: Labels
+    depth: int
+    folder: str
+    files: Files
+
+    def runs(self, kind: StoreFileKind) -> Iterator[str]:
+        """Write the runs of one kind of files, and name each when it is stored."""
+        numbers = self.snapshot.numbers(kind)
+        for dataset in dict.fromkeys(int(self.snapshot.dataset[n]) for n in numbers):
+            own = [n for n in numbers if self.snapshot.dataset[n] == dataset]
+            schema = self._schema(kind, own)
+            for number, rows in enumerate(self._gathered(own, schema)):
+                key = f"{self.folder}/runs/{kind.value}-{dataset:04d}-{number:05d}.parquet"
+                self._write(key, rows)
+                yield key
+
+    def _schema(self, kind: StoreFileKind, numbers: Sequence[int]) -> pa.Schema:
+        """Give the columns that any of the files holds, each in the type exports have it in."""
+        held: dict[str, pa.DataType] = {}
+        for number in numbers:
+            for field in self._open(number).schema:
+                held.setdefault(field.name, field.type)
+        held |= {n: t for n, t in self.snapshot.leaf_types(kind).items() if n in held}
+        columns = [(name, held[name]) for name in self.snapshot.columns(kind) if name in held]
+        return pa.schema([*columns, *_ADDED])
+
+    def _gathered(self, numbers: Sequence[int], schema: pa.Schema) -> Iterator[pa.Table]:
+        """Collect rows that must move, a slice's worth at a time."""
+        waiting: list[pa.Table] = []
+        for number in numbers:
+            for rows in self._moving(number, schema):
+                waiting.append(rows)
+                if sum(table.nbytes for table in waiting) >= self.snapshot.order.slice_size_bytes:
+                    yield pa.concat_tables(waiting)
+                    waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting)
+
+    def _moving(self, number: int, schema: pa.Schema) -> Iterator[pa.Table]:
+        file = self._open(number)
+        for group, prefix in enumerate(file.layout.prefixes):
+            keys = keys_of(file.read_group(group, (KEY_HI, KEY_LO)))
+            profile, is_excluded = self.labels.resolve(keys, prefix, file.layout.depth)
+            lives_at, home = prefixes(keys.hi, self.depth), prefixes(profile.hi, self.depth)
+            moving = np.flatnonzero(~is_excluded & (lives_at != home))
+            if len(moving):
+                rows = file.read_group(group, schema.names).take(pa.array(moving))
+                yield _labelled(rows, profile.at(moving), number, schema)
+
+    def _write(self, key: str, rows: pa.Table) -> None:
+        profile = keys_of(rows, PROFILE_HI, PROFILE_LO)
+        in_order = rows.unify_dictionaries().take(pa.array(ordered(profile.hi, profile.lo)))
+        with self.files.create(key) as sink:
+            writer = StoreFileWriter(
+                sink, rows.schema, depth=self.depth, secret=None, cut_at=PROFILE_HI
+            )
+            writer.write_sorted(in_order)
+            writer.close()
+
+    def _open(self, number: int) -> StoreFile:
+        return StoreFile(self.files.open(self.snapshot.files[number].key))
+
+
+def _labelled(rows: pa.Table, profile: Keys, number: int, schema: pa.Schema) -> pa.Table:
+    """Give rows all columns of a run, in its types."""
+    own = [field for field in schema if field.name not in dict(_ADDED)]
+    columns = [column_in(rows, field.name, field.type) for field in own]
+    file = np.full(rows.num_rows, number)
+    added = [pa.array(profile.hi), pa.array(profile.lo), pa.array(file)]
+    return pa.Table.from_arrays([*columns, *added], schema=schema)

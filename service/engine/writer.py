@@ -1,0 +1,81 @@
+"""Writes one part: a Parquet file whose bytes depend on its rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from service.engine.columns import widened
+from service.engine.store_files import text_columns
+from service.storage.files import Files, Writing
+
+#: Readers skip and share work by row groups: with fewer rows their headers weigh, with many
+#: more a reader of one group needs much memory.
+GROUP_ROWS = 128 << 10
+
+
+class PartWriter:
+    """Gathers tables until they fill a row group."""
+
+    def __init__(self, sink: Writing, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self.row_count = 0
+        self._parquet = pq.ParquetWriter(
+            pa.PythonFile(sink, mode="w"),
+            schema,
+            compression="zstd",
+            write_page_index=True,
+            use_dictionary=text_columns(schema),
+            # Without it, readers see plain Parquet and no trace of how Arrow held the columns.
+            store_schema=False,
+        )
+
+    def write(self, rows: pa.Table) -> None:
+        """Take rows, sorted after all that came before."""
+        self._waiting.append(rows)
+        self._waiting_rows += rows.num_rows
+        if self._waiting_rows >= GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._parquet.close()
+
+    def _flush(self) -> None:
+        """Write what waits in row groups of equal size, whole tables in the end."""
+        if not self._waiting_rows:
+            return
+        waiting = pa.concat_tables(self._waiting)
+        self._waiting, self._waiting_rows = [], 0
+        group_count = max(1, waiting.num_rows // GROUP_ROWS)
+        bounds = np.linspace(0, waiting.num_rows, group_count + 1).astype(int).tolist()
+        for start, stop in pairwise(bounds):
+            rows = waiting.slice(start, stop - start)
+            self._parquet.write_table(self._narrowed(rows), row_group_size=stop - start)
+        self.row_count += waiting.num_rows
+
+    def _narrowed(self, rows: pa.Table) -> pa.Table:
+        """Give columns that were made roomy the schema's types again; others are not touched."""
+        if rows.schema == self._schema:
+            return rows
+        columns = [
+            pa.chunked_array([widened(chunk, field.type) for chunk in column.chunks], field.type)
+            for column, field in zip(rows.columns, self._schema, strict=True)
+        ]
+        return pa.Table.from_arrays(columns, schema=self._schema)
+
+
+@contextmanager
+def writing_part(files: Files, key: str, schema: pa.Schema) -> Iterator[tuple[PartWriter, Writing]]:
+    """Write a part under a key; it is there when the block ends, or never."""
+    with files.create(key) as sink:
+        writer = PartWriter(sink, schema)
+        yield writer, sink
+        writer.close()
