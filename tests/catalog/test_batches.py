@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +59,8 @@ def test_every_state_can_be_reached_and_every_event_leads_to_one():
     for event in BatchEvent:
         reached.add(LIFECYCLE.target(event))
     assert reached == set(BatchState) == set(LIFECYCLE.edges)
+
+
+def test_the_manual_shows_the_lifecycle_as_it_is():
+    manual = Path(__file__).parents[2] / "docs" / "batches.md"
+    assert LIFECYCLE.diagram() in manual.read_text(encoding="utf-8")
