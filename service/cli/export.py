@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ async def download(
     with byte_progress(console) as progress:
         task = progress.add_task("downloading", total=sum(file.size_bytes for file in remote))
         return await downloads.fetch(
-            service, remote, folder, on_bytes=lambda count: progress.advance(task, count)
+            service, remote, folder, on_bytes=partial(progress.advance, task)
         )
 
 

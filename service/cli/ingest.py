@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import click
@@ -120,7 +121,7 @@ async def _ingest(
     with byte_progress(console) as progress:
         task = progress.add_task("uploading", total=files.size_bytes)
         batch_id = await batches.send(
-            service, dataset_id, files, on_bytes=lambda count: progress.advance(task, count)
+            service, dataset_id, files, on_bytes=partial(progress.advance, task)
         )
     try:
         with console.status(f"batch {batch_id} is being promoted"):

@@ -63,14 +63,14 @@ def first_rows(path: Path, count: int, columns: list[str] | None = None) -> list
     return list(itertools.islice(parquet_rows(path, columns), count))
 
 
-def row_at(path: Path, number: int) -> Row:
-    """Give one row of a Parquet file by its number, from 0, whatever its columns hold."""
+def row_at(path: Path, number: int, columns: list[str] | None = None) -> Row:
+    """Give one row of a Parquet file by its number, from 0, or only these columns of it."""
     with _opened(path) as file:
         before = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if number < before + count:
-                table = file.read_row_group(group).slice(number - before, 1)
+                table = file.read_row_group(group, columns).slice(number - before, 1)
                 (row,) = table.to_pylist(maps_as_pydicts="strict")
                 return Row(row)
             before += count
@@ -80,6 +80,11 @@ def row_at(path: Path, number: int) -> Row:
 def row_count(path: Path) -> int:
     """Count the rows of a Parquet file by its footer alone."""
     return int(pq.read_metadata(path).num_rows)
+
+
+def column_names(path: Path) -> list[str]:
+    """Give the names of a Parquet file's top-level columns."""
+    return [str(name) for name in parquet_schema(path).names]
 
 
 def parquet_schema(path: Path) -> pa.Schema:
