@@ -96,6 +96,8 @@ def guess_sources(folder: FilePath) -> Guesses:
     )
     if unknown := sorted(told.keys() - {each.name for each in entries}):
         raise Invalid(f"{TOLD_FILE} speaks of {unknown[0]}, which is not beside it")
+    if not entries:
+        raise Invalid(f"{folder} is empty: put a file or a folder for each data set into it")
     found, left_out = [], []
     for entry in entries:
         try:
@@ -176,21 +178,18 @@ def namespace_of(path: Path, dataset: str) -> str | None:
     """
     words = [word.lower() for part in path for word in _WORD.findall(part)]
     own = [word.lower() for word in _WORD.findall(path[-1])]
-    if not own or any(map(_is_thing, own)):
-        return None
-    if _EMAIL & set(words) and own[-1] in _EMAIL | {"address", "id", "value"}:
+    if own and _EMAIL & set(words) and own[-1] in _EMAIL | {"address", "id", "value"}:
         return "Email"
     if own == ["ecid"]:
         return "ECID"
-    if own[-1] not in _ID or (own[-1] != "id" and len(own) == 1):
+    if own == ["id"]:
+        *first, last = _WORD.findall(path[-2] if len(path) > 1 else dataset) or [""]
+        own = [*(word.lower() for word in first), _singular(last.lower()), "id"]
+    is_id = len(own) > 1 and own[-1] in _ID
+    if not is_id or any(map(_is_thing, own)):
         return None
-    if len(own) == 1:
-        above = [word.lower() for word in _WORD.findall(path[-2] if len(path) > 1 else dataset)]
-        if not above or any(map(_is_thing, above)):
-            return None
-        own = [*above[:-1], _singular(above[-1]), *own]
-    first, *others = own
-    return "".join([first, *(word.capitalize() for word in others)])
+    first_word, *others = filter(None, own)
+    return "".join([first_word, *(word.capitalize() for word in others)])
 
 
 def _is_thing(word: str) -> bool:
