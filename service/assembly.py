@@ -17,6 +17,7 @@ from catalog.store.obstacles import Obstacle
 from service.engine.local import LocalRunner
 from service.operations.batches import Batches
 from service.operations.callers import Callers
+from service.operations.checkup import Checkup
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
 from service.operations.export_jobs import ExportJobs
@@ -27,8 +28,9 @@ from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
 from service.operations.schemas import Schemas
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
-from service.settings import Settings, TokenSettings
+from service.settings import DataSettings, Settings, TokenSettings
 from service.storage.files import Files
+from service.storage.folders import make_data_dir, make_private
 from service.surfaces.http import Operations
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
@@ -66,22 +68,32 @@ async def deployment(
     ``is_owner`` asks that a private server be ours and not another process's, so that it lives
     as long as we do. Raises :class:`Obstacle` when an operator has to put something right.
     """
+    _make_folders(settings.data)
     async with _server(settings, is_owner=is_owner) as (postgres, where):
         migrated = await _migrate(where) if is_migrating else []
-        files_dir = settings.data.files_dir
-        files_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = await Database.connect(most=settings.data.database_connections, **where)
         try:
             yield Deployment(
                 settings=settings,
                 database=database,
-                files=Files(files_dir),
+                files=Files(settings.data.files_dir),
                 where=where,
                 postgres=postgres,
                 migrated=tuple(migrated),
             )
         finally:
             await database.close()
+
+
+def _make_folders(settings: DataSettings) -> None:
+    try:
+        make_data_dir(settings.data_dir)
+        make_private(settings.files_dir)
+    except OSError as error:
+        raise Obstacle(
+            f"the data folder {settings.data_dir} cannot be made ({error.strerror}): choose "
+            "another with --data-dir"
+        ) from error
 
 
 @asynccontextmanager
@@ -159,6 +171,11 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         )
     finally:
         await runner.close()
+
+
+def checkup(deployed: Deployment) -> Checkup:
+    """What ``doctor`` looks with."""
+    return Checkup(deployed.database, deployed.files)
 
 
 def issuer(database: Database, settings: TokenSettings) -> Issuer:

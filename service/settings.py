@@ -7,6 +7,7 @@ capitals, and ``docs/settings.md`` lists them all. Durations are seconds, or ISO
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -19,8 +20,11 @@ from pydantic import (
     Field,
     PostgresDsn,
     SecretStr,
+    ValidationError,
+    field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PROFILE_EXPORTS_"
@@ -79,11 +83,12 @@ class DataSettings(BaseSettings):
     """The most connections one process opens. Ten serve some hundred calls a second; a private
     server takes 100 in all."""
 
-    @model_validator(mode="after")
-    def _check_database_url(self) -> Self:
-        if self.database_url is not None:
-            PostgresDsn(self.database_url.get_secret_value())
-        return self
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            PostgresDsn(url.get_secret_value())
+        return url
 
     @property
     def files_dir(self) -> Path:
@@ -260,3 +265,53 @@ class Settings(BaseModel):
             return self
         data = self.data.model_copy(update={"data_dir": _absolute(data_dir)})
         return self.model_copy(update={"data": data})
+
+    def by_name(self) -> dict[str, object]:
+        """Every setting under its name in the environment, as it was understood."""
+        return {
+            name: getattr(topic, field) for topic in self._topics() for field, name in names(topic)
+        }
+
+    def _topics(self) -> list[BaseSettings]:
+        return [getattr(self, topic) for topic in type(self).model_fields]
+
+
+def problems() -> list[str]:
+    """What is wrong in the environment, each under the name of its variable."""
+    found = []
+    for topic in Settings.model_fields.values():
+        settings = topic.default_factory
+        assert isinstance(settings, type)
+        assert issubclass(settings, BaseSettings)
+        try:
+            settings()
+        except ValidationError as error:
+            found += [_problem(settings, each) for each in error.errors(include_url=False)]
+    return found
+
+
+def _problem(topic: type[BaseSettings], error: ErrorDetails) -> str:
+    """Say it without the value: it may be a secret."""
+    prefix = topic.model_config.get("env_prefix", "")
+    where = str(error["loc"][0]) if error["loc"] else "*"
+    name = where if where.isupper() else prefix + where.upper()
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+
+
+#: Variables that only the commands that are clients of a service read.
+CLIENT_NAMES = frozenset(
+    PREFIX + name for name in ("BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "ORG_ID", "SANDBOX")
+)
+
+
+def names(topic: BaseSettings) -> Iterator[tuple[str, str]]:
+    """The fields of a topic, each with its name in the environment."""
+    prefix = topic.model_config.get("env_prefix", "")
+    for field, described in type(topic).model_fields.items():
+        yield field, str(described.validation_alias or prefix + field.upper())
+
+
+def misspelt(environment: Iterable[str]) -> list[str]:
+    """Variables that look like ours and are none of ours: what they should set is not set."""
+    known = {*Settings().by_name(), *CLIENT_NAMES}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -21,6 +21,7 @@ from typing import Any, Self, TextIO
 from catalog.organisations import DEFAULT_SANDBOX
 from catalog.store.obstacles import Obstacle
 from service.operations.tokens import new_secret
+from service.storage.folders import make_data_dir
 
 _TRIES = 5
 _BETWEEN_TRIES_SECONDS = 0.05
@@ -114,9 +115,7 @@ class DataDir:
 
     def _make(self) -> None:
         try:
-            # As root the private server's user passes through, to the one folder it can read.
-            mode = 0o711 if os.geteuid() == 0 else 0o700
-            self.path.mkdir(mode=mode, parents=True, exist_ok=True)
+            make_data_dir(self.path)
         except OSError as error:
             raise Obstacle(
                 f"the data folder {self.path} cannot be made ({error.strerror}): choose another "

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 import click
 import uvloop
-from pydantic import ValidationError
 
 from catalog.store.obstacles import Obstacle
-from service.settings import Settings
+from service.settings import Settings, problems
 
 Result = TypeVar("Result")
 
@@ -28,14 +27,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 def read_settings(data_dir: Path | None = None) -> Settings:
     """Read the environment. Raises :class:`Obstacle` naming the variables that are wrong."""
-    try:
-        return Settings().at(data_dir)
-    except ValidationError as error:
-        wrong = [
-            f"{error.title} {'.'.join(map(str, each['loc']))}: {each['msg']}".replace("  ", " ")
-            for each in error.errors(include_input=False, include_url=False)
-        ]
-        raise Obstacle("the settings are wrong: " + "; ".join(wrong)) from error
+    if wrong := problems():
+        raise Obstacle("the settings are wrong\n" + "\n".join(wrong))
+    return Settings().at(data_dir)
 
 
 def run(program: Coroutine[Any, Any, Result]) -> Result:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from uuid import UUID
+
+_OF_JOB = re.compile(r"sandboxes/[^/]+/jobs/(\d+)/")
 
 
 def upload(sandbox_id: UUID, batch_id: str) -> str:
@@ -18,3 +21,9 @@ def attempt_folder(sandbox_id: UUID, job_id: int, attempt: int) -> str:
     process that was given the same attempt number by a restored database.
     """
     return f"sandboxes/{sandbox_id}/jobs/{job_id}/{attempt}-{secrets.token_hex(4)}"
+
+
+def job_of(key: str) -> int | None:
+    """The job whose attempt wrote a file, or None for what callers uploaded."""
+    found = _OF_JOB.match(key)
+    return int(found[1]) if found else None
