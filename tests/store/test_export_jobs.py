@@ -43,7 +43,7 @@ async def test_pages_skip_and_filter(db, scope, submitted):
     assert ids(await exports.page(scope, limit=9, states=[JobState.CANCELLED])) == [submitted[1]]
 
 
-async def test_foreign_jobs_are_neither_listed_nor_found(db, scope, foreign_scope, submitted):
+async def test_foreign_jobs_are_neither_listed_nor_found(db, foreign_scope, submitted):
     exports = ExportJobStore(db)
     assert await exports.page(foreign_scope, limit=9) == ()
     with pytest.raises(NotFound):

@@ -41,7 +41,7 @@ async def test_many_workers_claim_every_job_once(database, db, scope):
             claimed.append(job.id)
 
     drained = await asyncio.gather(*(drain(f"w{number}") for number in range(4)))
-    assert sorted(sum(drained, [])) == sorted(submitted)
+    assert sorted(id for ids in drained for id in ids) == sorted(submitted)
 
 
 async def test_the_sandbox_with_the_fewest_running_jobs_comes_first(jobs, db, scope, foreign_scope):
