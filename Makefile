@@ -24,11 +24,11 @@ check: $(VENV)/installed-for-tests
 	$(VENV)/bin/lint-imports
 	@$(RUN) pytest
 
-# Newest versions that pyproject.toml allows; see docs/development.md.
-constraints: $(VENV)/installed
-	$(RUN) pip install --quiet uv
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --group dev --upgrade \
-		--no-emit-index-url --no-annotate --output-file constraints.txt pyproject.toml
+# Adds what pyproject.toml newly asks for; with ARGS=--upgrade takes the newest of everything.
+constraints: $(VENV)/made
+	@$(RUN) pip install --quiet --disable-pip-version-check uv
+	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --group dev $(ARGS) \
+		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
