@@ -122,11 +122,14 @@ async def test_a_schema_may_be_named_the_old_way(adobe: HttpClient):
     assert (await show(adobe, id))["schemaRef"]["id"] == UNION
 
 
-@pytest.mark.parametrize("collection", ["dataSet", "datasets", "DATASETS", "dataSets/"])
-async def test_the_collection_is_found_under_every_spelling(adobe: HttpClient, collection: str):
+async def test_the_collection_is_found_under_every_spelling(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
     id = await a_dataset(adobe)
-    answer = await adobe.get(f"/data/foundation/catalog/{collection}")
-    assert list(await answer.json()) == [id]
+    for collection in ("dataSet", "datasets", "DATASETS", "dataSets/"):
+        with subtests.test(collection):
+            answer = await adobe.get(f"/data/foundation/catalog/{collection}")
+            assert list(await answer.json()) == [id]
 
 
 async def test_event_data_sets_are_classified_as_time_series(adobe: HttpClient):
@@ -145,9 +148,10 @@ async def test_a_data_set_without_a_name_is_named_after_its_id(adobe: HttpClient
     assert (await show(adobe, id))["name"] == id
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
+async def test_bad_data_sets_are_refused_with_the_place(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
+    for body, said in (
         ({}, "schemaRef"),
         ([], "object"),
         ({"schemaRef": "x"}, "schemaRef"),
@@ -160,27 +164,27 @@ async def test_a_data_set_without_a_name_is_named_after_its_id(adobe: HttpClient
         ({"schemaRef": {"id": UNION}, "tags": {"a": "b"}}, "tags.a"),
         ({"schemaRef": {"id": UNION}, "tags": {"a": [5]}}, "tags.a"),
         ({"schemaRef": {"id": UNION}, "fields": "\0"}, "U+0000"),
-    ],
-)
-async def test_bad_data_sets_are_refused_with_the_place(adobe: HttpClient, body: Any, said: str):
-    answer = await adobe.post(DATASETS, json=body)
-    assert answer.status == 400
-    assert said in (await answer.json())["detail"]
-    assert await (await adobe.get(DATASETS)).json() == {}
+    ):
+        with subtests.test(f"{body} {said}"):
+            answer = await adobe.post(DATASETS, json=body)
+            assert answer.status == 400
+            assert said in (await answer.json())["detail"]
+            assert await (await adobe.get(DATASETS)).json() == {}
 
 
-@pytest.mark.parametrize("value", ["enabled:true", "enabled: true"])
-async def test_enabling_needs_a_schema_in_the_union(adobe: HttpClient, value: str):
+async def test_enabling_needs_a_schema_in_the_union(adobe: HttpClient, subtests: pytest.Subtests):
     outside, inside = await a_schema(adobe, is_union=False), await a_schema(adobe)
-    tags = {"unifiedProfile": [value]}
-    answer = await adobe.post(DATASETS, json={"schemaRef": {"id": outside}, "tags": tags})
-    refused = await answer.json()
-    assert problem(refused) == (400, "invalid_field")
-    assert "To enable profile datasets the schema should be valid" in refused["detail"]
-    assert await create(adobe, schemaRef={"id": inside}, tags=tags)
-    id = await create(adobe, schemaRef={"id": outside})
-    answer = await adobe.patch(f"{DATASETS}/{id}", json={"tags": tags})
-    assert answer.status == 400
+    for value in ("enabled:true", "enabled: true"):
+        with subtests.test(value):
+            tags = {"unifiedProfile": [value]}
+            answer = await adobe.post(DATASETS, json={"schemaRef": {"id": outside}, "tags": tags})
+            refused = await answer.json()
+            assert problem(refused) == (400, "invalid_field")
+            assert "To enable profile datasets the schema should be valid" in refused["detail"]
+            assert await create(adobe, schemaRef={"id": inside}, tags=tags)
+            id = await create(adobe, schemaRef={"id": outside})
+            answer = await adobe.patch(f"{DATASETS}/{id}", json={"tags": tags})
+            assert answer.status == 400
 
 
 async def test_a_data_set_is_enabled_later_by_json_patch(adobe: HttpClient):
@@ -217,9 +221,10 @@ async def test_a_partial_object_changes_what_it_names(adobe: HttpClient):
     assert "owner" not in shown
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
+async def test_bad_changes_are_refused_and_change_nothing(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
+    for body, said in (
         ({"schemaRef": {"id": "https://ns.adobe.com/else"}}, "for good"),
         ({"tags": {"a": "b"}}, "tags.a"),
         ({"tags": "b"}, "tags"),
@@ -230,15 +235,14 @@ async def test_a_partial_object_changes_what_it_names(adobe: HttpClient):
         ([{"op": "add", "path": "/tags", "value": 5}], "tags"),
         (["x"], "0"),
         ("x", "object"),
-    ],
-)
-async def test_bad_changes_are_refused_and_change_nothing(adobe: HttpClient, body: Any, said: str):
-    id = await a_dataset(adobe)
-    before = await show(adobe, id)
-    answer = await adobe.patch(f"{DATASETS}/{id}", json=body)
-    assert answer.status == 400
-    assert said in (await answer.json())["detail"]
-    assert await show(adobe, id) == before
+    ):
+        with subtests.test(f"{body} {said}"):
+            id = await a_dataset(adobe)
+            before = await show(adobe, id)
+            answer = await adobe.patch(f"{DATASETS}/{id}", json=body)
+            assert answer.status == 400
+            assert said in (await answer.json())["detail"]
+            assert await show(adobe, id) == before
 
 
 async def test_what_the_service_says_of_a_data_set_cannot_be_written(adobe: HttpClient):
@@ -267,9 +271,10 @@ async def test_listings_are_paged_and_hold_at_most_a_hundred(adobe: HttpClient):
         assert problem(await answer.json()) == (400, "invalid_field")
 
 
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
+async def test_listings_are_filtered_by_name(adobe: HttpClient, subtests: pytest.Subtests):
+    for each in ("CRM", "CRM 2", "100%"):
+        await a_dataset(adobe, name=each)
+    for name, found in (
         ("CRM", ["CRM"]),
         ("!CRM", ["CRM 2", "100%"]),
         ("CRM,100%", ["CRM", "100%"]),
@@ -278,24 +283,24 @@ async def test_listings_are_paged_and_hold_at_most_a_hundred(adobe: HttpClient):
         ("*%", ["100%"]),
         ("nothing", []),
         ("", []),
-    ],
-)
-async def test_listings_are_filtered_by_name(adobe: HttpClient, name: str, found: list[str]):
-    for each in ("CRM", "CRM 2", "100%"):
-        await a_dataset(adobe, name=each)
-    answer = await adobe.get(DATASETS, params={"name": name, "properties": "name"})
-    assert [each["name"] for each in (await answer.json()).values()] == found
+    ):
+        with subtests.test(f"{name} {found}"):
+            answer = await adobe.get(DATASETS, params={"name": name, "properties": "name"})
+            assert [each["name"] for each in (await answer.json()).values()] == found
 
 
-@pytest.mark.parametrize(
-    "params",
-    [{"property": "a~b"}, {"tags": "a:b"}, {"orderBy": "asc:size"}, {"orderBy": "up:name"}],
-)
 async def test_filters_the_service_lacks_are_refused_not_ignored(
-    adobe: HttpClient, params: dict[str, str]
+    adobe: HttpClient, subtests: pytest.Subtests
 ):
-    answer = await adobe.get(DATASETS, params=params)
-    assert problem(await answer.json()) == (400, "invalid_field")
+    for params in (
+        {"property": "a~b"},
+        {"tags": "a:b"},
+        {"orderBy": "asc:size"},
+        {"orderBy": "up:name"},
+    ):
+        with subtests.test(f"{params}"):
+            answer = await adobe.get(DATASETS, params=params)
+            assert problem(await answer.json()) == (400, "invalid_field")
 
 
 async def test_only_the_properties_asked_for_are_shown(adobe: HttpClient):

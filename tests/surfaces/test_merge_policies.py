@@ -91,9 +91,10 @@ async def test_a_new_default_takes_the_place_of_the_old_one(adobe: HttpClient):
     assert (await show(adobe, second))["default"] is False
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
+async def test_bad_policies_are_refused_with_the_place(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
+    for body, said in (
         ([], "object"),
         ({"name": 5}, "name"),
         ({"identityGraph": {"type": "public"}}, "identityGraph.type"),
@@ -108,13 +109,12 @@ async def test_a_new_default_takes_the_place_of_the_old_one(adobe: HttpClient):
         ({"schema": {"name": "_xdm.context.account"}}, "schema.name"),
         ({"schema": {}}, "schema.name"),
         ({"default": "perhaps"}, "default"),
-    ],
-)
-async def test_bad_policies_are_refused_with_the_place(adobe: HttpClient, body: Any, said: str):
-    answer = await adobe.post(POLICIES, json=body)
-    refused = await answer.json()
-    assert answer.status == 400
-    assert said in refused["detail"]
+    ):
+        with subtests.test(f"{body} {said}"):
+            answer = await adobe.post(POLICIES, json=body)
+            refused = await answer.json()
+            assert answer.status == 400
+            assert said in refused["detail"]
 
 
 async def test_listings_link_to_the_next_page_until_the_end(adobe: HttpClient):
@@ -140,9 +140,10 @@ async def test_an_empty_listing_still_has_a_next_link(adobe: HttpClient):
     }
 
 
-@pytest.mark.parametrize(
-    ("params", "found"),
-    [
+async def test_listings_are_filtered(adobe: HttpClient, subtests: pytest.Subtests):
+    await make(adobe, name="Graph", identityGraph={"type": "pdg"}, default=True)
+    await make(adobe, name="Events", schema={"name": "_xdm.context.experienceevent"})
+    for params, found in (
         ({"default": "true"}, ["Graph"]),
         ({"identityGraph.type": "pdg"}, ["Graph"]),
         ({"attributeMerge.type": "timestampOrdered"}, ["Graph", "Events"]),
@@ -150,29 +151,24 @@ async def test_an_empty_listing_still_has_a_next_link(adobe: HttpClient):
         ({"isActiveOnEdge": "true"}, []),
         ({"version": "1"}, ["Graph", "Events"]),
         ({"orderBy": "+name"}, ["Events", "Graph"]),
-    ],
-)
-async def test_listings_are_filtered(adobe: HttpClient, params: dict[str, str], found: list[str]):
-    await make(adobe, name="Graph", identityGraph={"type": "pdg"}, default=True)
-    await make(adobe, name="Events", schema={"name": "_xdm.context.experienceevent"})
-    page = await (await adobe.get(POLICIES, params=params)).json()
-    assert [each["name"] for each in page["children"]] == found
+    ):
+        with subtests.test(f"{params} {found}"):
+            page = await (await adobe.get(POLICIES, params=params)).json()
+            assert [each["name"] for each in page["children"]] == found
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
+async def test_bad_queries_are_refused(adobe: HttpClient, subtests: pytest.Subtests):
+    for params in (
         {"limit": "0"},
         {"start": "-1"},
         {"start": "9" * 30},
         {"orderBy": "size"},
         {"identityGraph.type": "x"},
         {"version": "9" * 12},
-    ],
-)
-async def test_bad_queries_are_refused(adobe: HttpClient, params: dict[str, str]):
-    answer = await adobe.get(POLICIES, params=params)
-    assert problem(await answer.json()) == (400, "invalid_field")
+    ):
+        with subtests.test(f"{params}"):
+            answer = await adobe.get(POLICIES, params=params)
+            assert problem(await answer.json()) == (400, "invalid_field")
 
 
 async def test_a_policy_is_replaced_whole(adobe: HttpClient):
@@ -205,9 +201,11 @@ async def test_a_policy_is_changed_by_one_operation_or_several(adobe: HttpClient
     assert shown["isActiveOnEdge"] is True
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_bad_changes_are_refused_and_change_nothing(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
+    made = await make(adobe, name="Old")
+    for body in (
         {"op": "replace", "path": "/attributeMerge.type", "value": "dataSetPrecedence"},
         {"op": "replace", "path": "/identityGraph.type", "value": "x"},
         {"op": "add", "path": "/default", "value": "perhaps"},
@@ -215,13 +213,11 @@ async def test_a_policy_is_changed_by_one_operation_or_several(adobe: HttpClient
         {"op": "jump", "path": "/default"},
         [1],
         "x",
-    ],
-)
-async def test_bad_changes_are_refused_and_change_nothing(adobe: HttpClient, body: Any):
-    made = await make(adobe, name="Old")
-    answer = await adobe.patch(f"{POLICIES}/{made['id']}", json=body)
-    assert problem(await answer.json()) == (400, "invalid_field")
-    assert await show(adobe, made) == made
+    ):
+        with subtests.test(f"{body}"):
+            answer = await adobe.patch(f"{POLICIES}/{made['id']}", json=body)
+            assert problem(await answer.json()) == (400, "invalid_field")
+            assert await show(adobe, made) == made
 
 
 async def test_a_policy_is_removed_unless_it_is_active_on_edge(adobe: HttpClient):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.surfaces.client import HttpClient, problem
@@ -41,13 +39,19 @@ async def test_a_namespace_is_registered_with_200_and_listed(adobe: HttpClient):
     assert (await (await adobe.get(NAMESPACES)).json())[-1] == made
 
 
-@pytest.mark.parametrize("code", ["lumacrmid", "LUMACRMID", "email", "Ecid"])
-async def test_a_code_is_taken_in_every_spelling(adobe: HttpClient, code: str):
+async def test_a_code_is_taken_in_every_spelling(adobe: HttpClient, subtests: pytest.Subtests):
     await adobe.post(NAMESPACES, json=LUMA)
-    answer = await adobe.post(NAMESPACES, json={**LUMA, "code": code})
-    body = await answer.json()
-    assert problem(body) == (409, "already_exists")
-    assert code in body["report"]["message"]
+    for code in (
+        "lumacrmid",
+        "LUMACRMID",
+        "email",
+        "Ecid",
+    ):
+        with subtests.test(f"{code}"):
+            answer = await adobe.post(NAMESPACES, json={**LUMA, "code": code})
+            body = await answer.json()
+            assert problem(body) == (409, "already_exists")
+            assert code in body["report"]["message"]
 
 
 async def test_a_namespace_is_found_by_number_and_by_code_in_any_spelling(adobe: HttpClient):
@@ -58,9 +62,8 @@ async def test_a_namespace_is_found_by_number_and_by_code_in_any_spelling(adobe:
     assert problem(await answer.json()) == (404, "not_found")
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
+async def test_bad_namespaces_are_refused(adobe: HttpClient, subtests: pytest.Subtests):
+    for more, said in (
         ({"idType": "PERSON"}, "idType"),
         ({"idType": None}, "idType"),
         ({"idType": 5}, "idType"),
@@ -70,13 +73,12 @@ async def test_a_namespace_is_found_by_number_and_by_code_in_any_spelling(adobe:
         ({"code": "x" * 256}, "code"),
         ({"code": 5}, "code"),
         ({"name": []}, "name"),
-    ],
-)
-async def test_bad_namespaces_are_refused(adobe: HttpClient, more: dict[str, Any], said: str):
-    answer = await adobe.post(NAMESPACES, json={**LUMA, **more})
-    body = await answer.json()
-    assert problem(body) == (400, "invalid_field")
-    assert said in body["detail"]
+    ):
+        with subtests.test(f"{more} {said}"):
+            answer = await adobe.post(NAMESPACES, json={**LUMA, **more})
+            body = await answer.json()
+            assert problem(body) == (400, "invalid_field")
+            assert said in body["detail"]
 
 
 async def test_namespaces_of_others_are_not_seen(adobe: HttpClient, foreign: HttpClient):

@@ -134,9 +134,8 @@ async def test_a_filter_that_nobody_understands_is_refused(adobe: HttpClient):
     assert problem(await answer.json()) == (400, "invalid_field")
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
+async def test_bad_schemas_are_refused_with_the_place(adobe: HttpClient, subtests: pytest.Subtests):
+    for body, said in (
         ({}, "allOf"),
         ([], "object"),
         ({"title": 5, "allOf": [{"$ref": PROFILE}]}, "title"),
@@ -147,19 +146,27 @@ async def test_a_filter_that_nobody_understands_is_refused(adobe: HttpClient):
         (a_schema(an_object(a=[])), "a"),
         ({**a_schema(), "meta:immutableTags": ["else"]}, "meta:immutableTags"),
         ({**a_schema(), "description": "\0"}, "U+0000"),
-    ],
-)
-async def test_bad_schemas_are_refused_with_the_place(adobe: HttpClient, body: Any, said: str):
-    answer = await adobe.post(SCHEMAS, json=body)
-    refused = await answer.json()
-    assert answer.status == 400
-    assert said in refused["detail"]
+    ):
+        with subtests.test(f"{body} {said}"):
+            answer = await adobe.post(SCHEMAS, json=body)
+            refused = await answer.json()
+            assert answer.status == 400
+            assert said in refused["detail"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"title": NaN}', b'{"a": 1e999}', b"\xff"])
-async def test_bodies_that_are_not_json_are_refused(adobe: HttpClient, body: bytes):
-    answer = await adobe.post(SCHEMAS, data=body, headers={"Content-Type": "application/json"})
-    assert answer.status == 400, await answer.text()
+async def test_bodies_that_are_not_json_are_refused(adobe: HttpClient, subtests: pytest.Subtests):
+    for body in (
+        b"",
+        b"{",
+        b'{"title": NaN}',
+        b'{"a": 1e999}',
+        b"\xff",
+    ):
+        with subtests.test(f"{body}"):
+            answer = await adobe.post(
+                SCHEMAS, data=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status == 400, await answer.text()
 
 
 async def test_unknown_schemas_are_not_found(adobe: HttpClient, foreign: HttpClient):
@@ -245,9 +252,11 @@ async def test_a_schema_grows_and_is_renamed(adobe: HttpClient):
     assert body["allOf"][2]["properties"].keys() == {"email"}
 
 
-@pytest.mark.parametrize(
-    ("operation", "said"),
-    [
+async def test_a_change_that_rows_would_not_survive_is_refused(
+    adobe: HttpClient, subtests: pytest.Subtests
+):
+    made = await make(adobe, a_schema(CRM))
+    for operation, said in (
         ({"op": "remove", "path": "/allOf/1"}, "is gone"),
         ({"op": "remove", "path": "/allOf/0"}, "must name one class"),
         ({"op": "replace", "path": "/allOf/0", "value": {"$ref": EVENT}}, "for good"),
@@ -264,17 +273,13 @@ async def test_a_schema_grows_and_is_renamed(adobe: HttpClient):
         ({"path": "/a"}, "op"),
         ({"op": "add", "path": 5}, "path"),
         ("title", "object"),
-    ],
-)
-async def test_a_change_that_rows_would_not_survive_is_refused(
-    adobe: HttpClient, operation: Any, said: str
-):
-    made = await make(adobe, a_schema(CRM))
-    status, body = await patch(adobe, made, [operation])
-    assert (status, body["title"]) == (400, "BadRequestError")
-    assert said in body["detail"]
-    again = await (await adobe.get(f"{SCHEMAS}/{made['meta:altId']}")).json()
-    assert again == made
+    ):
+        with subtests.test(f"{operation} {said}"):
+            status, body = await patch(adobe, made, [operation])
+            assert (status, body["title"]) == (400, "BadRequestError")
+            assert said in body["detail"]
+            again = await (await adobe.get(f"{SCHEMAS}/{made['meta:altId']}")).json()
+            assert again == made
 
 
 async def test_a_field_is_named_as_an_identity(adobe: HttpClient):
@@ -321,9 +326,9 @@ async def test_a_schema_has_one_primary_identity_and_a_field_is_one_identity(ado
     assert (await named(adobe, schema, second, **{"xdm:isPrimary": False})).status == 201
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
+async def test_bad_descriptors_are_refused(adobe: HttpClient, subtests: pytest.Subtests):
+    schema = await make(adobe, a_schema(CRM))
+    for more, said in (
         ({"xdm:sourceProperty": "/nothing"}, "no field /nothing"),
         ({"xdm:sourceProperty": "/person"}, "is object"),
         ({"xdm:sourceProperty": "/tags"}, "is array"),
@@ -337,15 +342,13 @@ async def test_a_schema_has_one_primary_identity_and_a_field_is_one_identity(ado
         ({"xdm:property": "xdm:name"}, "xdm:property"),
         ({"xdm:isPrimary": "perhaps"}, "xdm:isPrimary"),
         ({"@type": "xdm:descriptorOneToOne"}, "@type"),
-    ],
-)
-async def test_bad_descriptors_are_refused(adobe: HttpClient, more: dict[str, Any], said: str):
-    schema = await make(adobe, a_schema(CRM))
-    answer = await named(adobe, schema, "/_yourTenantId/systemIdentifier/crmId", **more)
-    body = await answer.json()
-    assert answer.status == 400
-    assert said in body["detail"]
-    assert (await (await adobe.get(DESCRIPTORS)).json())["results"] == []
+    ):
+        with subtests.test(f"{more} {said}"):
+            answer = await named(adobe, schema, "/_yourTenantId/systemIdentifier/crmId", **more)
+            body = await answer.json()
+            assert answer.status == 400
+            assert said in body["detail"]
+            assert (await (await adobe.get(DESCRIPTORS)).json())["results"] == []
 
 
 async def test_unknown_descriptors_are_not_found(adobe: HttpClient):
