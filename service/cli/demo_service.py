@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from catalog.store.embedded import EmbeddedPostgres
 from service.settings import PREFIX
 
 #: Settings that a demo may be tried with; all others are its own, above all the database.
@@ -59,10 +60,10 @@ def demo_folder(*, keep: bool) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         raise
     if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 @asynccontextmanager
@@ -94,6 +95,13 @@ async def demo_service(folder: Path, *, keep: bool) -> AsyncIterator[DemoService
     finally:
         if not (is_done and keep):
             await _stop(process)
+
+
+def _remove(folder: Path) -> None:
+    # The private database may lie elsewhere, where its user can reach it.
+    with suppress(RuntimeError):
+        EmbeddedPostgres(folder / "data" / "postgres").remove()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -45,8 +45,7 @@ def rows(path: Path, format: FileFormat) -> Iterator[Row]:
         case FileFormat.CSV:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 for row in csv.DictReader(file, restkey="", restval=""):
-                    row.pop("", None)
-                    yield nested(row)
+                    yield nested({name.strip(): cell for name, cell in row.items() if name.strip()})
         case FileFormat.PARQUET:
             yield from parquet_rows(path)
 
