@@ -84,9 +84,7 @@ class SliceReader:
             stack=Stack([*(rows for _, rows in home), *runs]),
             at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
             key=Keys.joined([home_keys, *(keys_of(rows) for rows in runs)]),
-            profile=Keys.joined(
-                [profiles, *(keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs)]
-            ),
+            profile=Keys.joined([profiles, *moved]),
             file=np.concatenate(
                 [
                     np.empty(0, np.int64),

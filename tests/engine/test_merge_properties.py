@@ -1,0 +1,243 @@
+"""Whatever the schemas, rows, graphs and policies: the engine says what the oracle says."""
+
+import tempfile
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, given, settings
+
+from catalog.merge_policies import AttributeMerge, IdentityGraph
+from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
+from service.engine.orders import EventChoice
+from tests.engine import oracle
+from tests.engine.builders import DAY_ONE, Store, an_order, day, key_of
+from tests.engine.oracle import Batch, comparable, in_any_order
+
+QUICKLY = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+NAMESPACES = ["crm", "email", "web", "partner"]
+UNLINKED = frozenset({"partner"})
+DATASETS = ["crm", "loyalty", "shop"]
+EVENT_DATASETS = ["clicks", "orders"]
+
+texts = st.text(st.sampled_from("aZ0 é\U0001f600"), max_size=3)
+instants = st.datetimes(timezones=st.just(UTC)) | st.sampled_from([day(1), day(2)])
+VALUES = {
+    Kind.STRING: texts,
+    Kind.BOOLEAN: st.booleans(),
+    Kind.INTEGER: st.integers(-(2**31), 2**31 - 1),
+    Kind.LONG: st.integers(-(2**63), 2**63 - 1),
+    Kind.DOUBLE: st.floats(allow_nan=False),
+    Kind.DATE: st.dates() | st.sampled_from([date.min, date.max]),
+    Kind.TIMESTAMP: instants | st.sampled_from([datetime.max.replace(tzinfo=UTC)]),
+}
+names = st.sampled_from(["a", "b", "c", "d"])
+
+
+def values_of(field: Field) -> st.SearchStrategy:
+    """Values of a field; what lies inside arrays and maps is whole or absent like any other."""
+    match field.kind:
+        case Kind.OBJECT:
+            return st.fixed_dictionaries({}, optional={f.name: values_of(f) for f in field.fields})
+        case Kind.ARRAY:
+            return st.lists(values_of(field.element), max_size=3)
+        case Kind.MAP:
+            return st.dictionaries(texts, values_of(field.element), max_size=2)
+        case Kind.SEGMENT_MEMBERSHIP:
+            membership = st.fixed_dictionaries(
+                {"status": st.sampled_from(["realized", "exited"])},
+                optional={"lastQualificationTime": instants},
+            )
+            segments = st.dictionaries(st.sampled_from("xyz"), membership, min_size=1, max_size=3)
+            return st.dictionaries(st.sampled_from(["ups", "aam"]), segments, max_size=2)
+        case plain:
+            return VALUES[plain]
+
+
+plain_fields = st.builds(Field, names, st.sampled_from(list(VALUES)))
+
+
+def _inside(deeper: st.SearchStrategy) -> st.SearchStrategy:
+    objects = st.lists(deeper, min_size=1, max_size=3, unique_by=lambda f: f.name).map(tuple)
+    return (
+        st.builds(Field, names, st.just(Kind.OBJECT), fields=objects)
+        | st.builds(Field, names, st.just(Kind.ARRAY), element=deeper)
+        | st.builds(Field, names, st.just(Kind.MAP), element=deeper)
+    )
+
+
+field_trees = st.lists(
+    st.recursive(plain_fields, _inside, max_leaves=4),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda f: f.name,
+).map(tuple)
+
+
+def parts_of(fields: tuple[Field, ...]) -> st.SearchStrategy:
+    """Schemas that know some of the fields, and long ones perhaps as integers."""
+    kinds = {Kind.LONG: [Kind.LONG, Kind.INTEGER], Kind.DOUBLE: [Kind.DOUBLE, Kind.INTEGER]}
+
+    @st.composite
+    def parts(draw):
+        known = []
+        for field in fields:
+            if draw(st.booleans()):
+                continue
+            if field.kind is Kind.OBJECT:
+                inner = draw(parts_of(field.fields))
+                known += [Field(field.name, field.kind, fields=inner)] if inner else []
+            else:
+                kind = draw(st.sampled_from(kinds.get(field.kind, [field.kind])))
+                known.append(Field(field.name, kind, element=field.element))
+        return tuple(known)
+
+    return parts()
+
+
+identities = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from("12345"))
+
+
+@st.composite
+def identity_maps(draw):
+    named = draw(st.lists(identities, min_size=1, max_size=3, unique=True))
+    merged = {}
+    for number, (namespace, value) in enumerate(named):
+        spelt = draw(st.sampled_from([namespace, namespace.upper()]))
+        entry = {"id": value, "primary": number == 0}
+        state = draw(st.sampled_from([None, *oracle.STATES]))
+        if state:
+            entry["authenticatedState"] = state
+        merged.setdefault(spelt, []).append(entry)
+    return merged
+
+
+def rows_with(fields: tuple[Field, ...], *, is_event: bool) -> st.SearchStrategy:
+    always = {"identityMap": identity_maps()}
+    own = {field.name: values_of(field) for field in fields}
+    if is_event:
+        own |= {"_id": st.sampled_from(["", "e1", "e2", "é"]), "timestamp": instants}
+    return st.lists(st.fixed_dictionaries(always, optional=own), max_size=6)
+
+
+@st.composite
+def worlds(draw):
+    """Batches of several data sets, in any order of ingestion."""
+    profile_fields = (*draw(field_trees), SEGMENT_MEMBERSHIP)
+    event_fields = draw(field_trees)
+    schemas = {id: draw(parts_of(profile_fields)) for id in DATASETS}
+    schemas |= {id: draw(parts_of(event_fields)) for id in EVENT_DATASETS}
+    batches = []
+    for number in range(draw(st.integers(0, 6))):
+        dataset_id = draw(st.sampled_from([*DATASETS, *EVENT_DATASETS]))
+        is_event = dataset_id in EVENT_DATASETS
+        fields = schemas[dataset_id]
+        rows = draw(rows_with(fields, is_event=is_event))
+        if is_event:
+            time = (Field("_id", Kind.STRING), Field("timestamp", Kind.TIMESTAMP))
+            fields = (*time, *fields, IDENTITY_MAP)
+        batch = Batch(
+            dataset_id=dataset_id,
+            rows=rows,
+            fields=fields,
+            ingest_number=number * 3 + 1,
+            ingested_at=day(number),
+            is_event=is_event,
+            is_upsert=not is_event and draw(st.booleans()),
+        )
+        batches.append(batch)
+    time = (Field("_id", Kind.STRING), Field("timestamp", Kind.TIMESTAMP), IDENTITY_MAP)
+    return batches, profile_fields, (*time, *event_fields)
+
+
+days = st.none() | st.integers(-1, 6).map(day)
+event_choices = st.builds(EventChoice, ingested_after=days, ingested_until=days)
+
+
+def paths_in(fields: tuple[Field, ...], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    paths = []
+    for field in fields:
+        paths.append((*above, field.name))
+        paths += paths_in(field.fields, (*above, field.name))
+    return paths
+
+
+@st.composite
+def choices(draw, profile_fields, event_fields):
+    """An order's choices: policy, projection, events, who."""
+    paths = [*paths_in(profile_fields), ("identityMap",), ("identities",), ("identities", "id")]
+    fields = draw(st.just(()) | st.lists(st.sampled_from(paths), max_size=3).map(tuple))
+    events = draw(st.none() | event_choices)
+    if events is not None:
+        wanted = st.lists(st.sampled_from(paths_in(event_fields)), max_size=2).map(tuple)
+        events = events.model_copy(update={"fields": draw(wanted)})
+    merge = draw(st.sampled_from(AttributeMerge))
+    ranked = draw(st.lists(st.sampled_from(DATASETS), unique=True, min_size=1))
+    return {
+        "profile_fields": tuple(field.to_json() for field in profile_fields),
+        "event_fields": tuple(field.to_json() for field in event_fields),
+        "fields": fields,
+        "events": events,
+        "identity_graph": draw(st.sampled_from(IdentityGraph)),
+        "attribute_merge": merge,
+        "dataset_order": tuple(ranked) if merge is AttributeMerge.DATASET_PRECEDENCE else (),
+        "updated_after": draw(days),
+        "with_empty_profiles": draw(st.booleans()),
+        "identities_per_profile": draw(st.sampled_from([3, 50])),
+    }
+
+
+@QUICKLY
+@given(st.data())
+def test_an_export_is_what_the_rules_say_row_by_row(data):
+    batches, profile_fields, event_fields = data.draw(worlds())
+    chosen = data.draw(choices(profile_fields, event_fields))
+    want = oracle.export(batches, an_order(**chosen), key_of=key_of, unlinked=UNLINKED)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        files = [
+            file
+            for batch in batches
+            for file in store.put(batch, depth=data.draw(st.integers(0, 4)))
+        ]
+        slice_size_bytes = data.draw(st.sampled_from([300, 1000, 48 << 20]))
+        got = store.export(
+            an_order(files=tuple(files), slice_size_bytes=slice_size_bytes, **chosen)
+        )
+    assert in_any_order(got.rows) == in_any_order(want.rows)
+    assert +Counter(got.counters) == +Counter(want.counters)
+
+
+@QUICKLY
+@given(st.data())
+def test_how_an_export_is_cut_changes_neither_rows_nor_their_order(data):
+    batches, profile_fields, event_fields = data.draw(worlds())
+    chosen = data.draw(choices(profile_fields, event_fields))
+    cuts = {
+        "slice_size_bytes": data.draw(st.sampled_from([300, 2000])),
+        "part_row_count": data.draw(st.sampled_from([1, 3, 100])),
+        "part_size_bytes": data.draw(st.sampled_from([1, 1000])),
+        "threads": data.draw(st.integers(1, 4)),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        depths = st.integers(0, 6)
+        files = [f for b in batches for f in store.put(b, depth=data.draw(depths), group_rows=2)]
+        whole = store.export(an_order(files=tuple(files), **chosen))
+        pieces = store.export(an_order(files=tuple(files), **chosen, **cuts))
+        again = store.export(an_order(files=tuple(files), **chosen, **cuts))
+    assert comparable(pieces.rows) == comparable(whole.rows)
+    assert pieces.counters == whole.counters
+    assert [part.sha256 for part in again.parts] == [part.sha256 for part in pieces.parts]
+    assert {table.schema for table in pieces.tables} == {table.schema for table in whole.tables}
+
+
+def test_the_days_of_these_tests_lie_apart():
+    assert day(0) == DAY_ONE
+    assert len({day(number) for number in range(8)}) == 8
