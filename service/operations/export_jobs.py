@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from catalog.store.datasets import DatasetStore
-from catalog.store.merge_policies import MergePolicyStore
-from catalog.store.namespaces import NamespaceStore
-from catalog.store.schemas import SchemaStore
-
 from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from catalog.export_jobs import (
@@ -24,8 +19,12 @@ from catalog.organisations import Caller, Scope
 from catalog.schemas import PROFILE_UNION, Field, Path, field_at
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
+from catalog.store.datasets import DatasetStore
 from catalog.store.export_jobs import ExportJobStore
 from catalog.store.jobs import JobStore
+from catalog.store.merge_policies import MergePolicyStore
+from catalog.store.namespaces import NamespaceStore
+from catalog.store.schemas import SchemaStore
 from catalog.store.store_files import StoreFileStore
 from service.engine.orders import EventChoice, Selection
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import structlog
-from catalog.store.namespaces import NamespaceStore
-from catalog.store.schemas import SchemaStore
 
 from catalog.batches import (
     Batch,
@@ -20,6 +18,8 @@ from catalog.schemas import RowShape
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
+from catalog.store.namespaces import NamespaceStore
+from catalog.store.schemas import SchemaStore
 from catalog.store.secrets import IDENTITY_SECRET, SecretStore
 from catalog.store.store_files import StoreFileStore
 from catalog.store_files import NewStoreFile

@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 import structlog
-from catalog.store.notices import LOOK_AGAIN, Notices
 
 from catalog.errors import Conflict
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
 from catalog.store.database import Database
 from catalog.store.jobs import JobStore
+from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
 from service.worker.attempts import AttemptFailed, give_up, hand_back, release_expired
 from service.worker.claim import Claim, LeaseLost
