@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,9 @@ from service.engine.ranking import Bools, Ints
 #: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
 #: before they are joined; the writer narrows them again, row group by row group.
 ROOMY_FROM_BYTES = 1 << 30
+
+
+Number = TypeVar("Number", np.int8, np.int64, np.uint64)
 
 
 class Stack:
@@ -70,11 +75,10 @@ class Stack:
         moved = self.rows_within(holders)
         return pick(self.column(name, type), rows if moved is None else moved[rows])
 
-    def numbers(self, name: str) -> np.ndarray:
-        """Give a column without nulls that every table holds, as a NumPy array."""
-        if not self.tables:
-            raise ValueError("no tables: no column has a type")
-        return np.concatenate([table.column(name).to_numpy() for table in self.tables])
+    def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
+        """Give a column without nulls that every table holds."""
+        held: list[npt.NDArray[Number]] = [t.column(name).to_numpy() for t in self.tables]
+        return np.concatenate([np.empty(0, dtype), *held])
 
 
 def pick(column: Chunks, rows: Ints) -> Column:

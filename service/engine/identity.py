@@ -44,7 +44,7 @@ def label(ends: Keys, other_ends: Keys, main: Iterable[Keys], identity_limit: in
     identity, number = distinct(Keys.joined([ends, other_ends]))
     count = len(identity)
     here, there = number[: len(ends)], number[len(ends) :]
-    graph = coo_array((np.ones(len(here), np.bool_), (here, there)), shape=(count, count))
+    graph = coo_array((np.ones(len(here), np.int8), (here, there)), shape=(count, count))
     component_count, component = connected_components(graph, directed=False)
     is_main = np.zeros(count, np.bool_)
     for keys in main:

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from service.engine.arrow_types import Column
-from service.engine.ranking import Bools, Ints, ordered, run_numbers, run_starts
-
-Integers = npt.NDArray[np.integer]
+from service.engine.ranking import Bools, Ints, Sortable, ordered, run_numbers, run_starts
 
 
 def folded(
@@ -119,7 +116,7 @@ def event_order(profile: Ints, time: Column, ids: Column, *recency: Ints) -> Int
     """
     instants = time.cast("int64")
     micros = instants.fill_null(0).to_numpy()
-    before: list[Integers] = [profile, _coarsened(micros)]
+    before: list[Sortable] = [profile, _coarsened(micros)]
     if instants.null_count:
         before.insert(1, np.asarray(instants.is_valid().to_numpy(zero_copy_only=False)))
     return ordered_with_text(before, ids, recency)
@@ -134,7 +131,7 @@ def _coarsened(micros: Ints) -> Ints:
 
 
 def ordered_with_text(
-    before: Sequence[Integers], text: Column, after: Sequence[Integers] = ()
+    before: Sequence[Sortable], text: Column, after: Sequence[Sortable] = ()
 ) -> Ints:
     """Give the positions that sort by integers, then a text in byte order, then integers.
 

@@ -133,7 +133,8 @@ def _primaries(profile: Ints, number: Ints, is_owned: Bools, newest: Ints) -> Bo
     descending = np.flatnonzero(is_owned)[::-1]
     smallest[profile[descending]] = number[descending]  # the last assignment stays
     wanted = np.where(newest < 0, smallest, newest)
-    return number == wanted[profile]
+    is_primary: Bools = number == wanted[profile]
+    return is_primary
 
 
 def identity_map(entries: Entries, profile_count: int) -> Column:
@@ -218,7 +219,8 @@ def _by_qualification(memberships: Column, groups: Sequence[Ints], strength: Int
 
 def _run_ends(*sorted_columns: Ints) -> Ints:
     starts = run_starts(*sorted_columns)
-    return np.append(starts[1:], len(sorted_columns[0]))[: len(starts)] - 1
+    ends: Ints = np.append(starts[1:], len(sorted_columns[0]))[: len(starts)] - 1
+    return ends
 
 
 def _is_null(column: Column) -> Bools:
@@ -226,4 +228,5 @@ def _is_null(column: Column) -> Bools:
 
 
 def _sizes(maps: Column) -> Ints:
-    return np.diff(maps.offsets.to_numpy()).astype(np.int64)
+    sizes: Ints = np.diff(maps.offsets.to_numpy()).astype(np.int64)
+    return sizes

@@ -89,7 +89,7 @@ class Merge:
     def _fragments(self, rows: Rows) -> Fragments:
         """Drop the record rows that were replaced, and rank the others."""
         snapshot, file = self._snapshot, rows.file
-        oldest_first = ordered(snapshot.ingest_number[file], rows.numbers(SEQ))
+        oldest_first = ordered(snapshot.ingest_number[file], rows.numbers(SEQ, np.int64))
         weakest_first = oldest_first[ordered(snapshot.strength[file][oldest_first])]
         keys, key = distinct(rows.key)
         stands, place = folded(
@@ -117,7 +117,7 @@ class Merge:
                 self._snapshot.dataset[events.file],
                 places(events.profile, profiles),
                 self._snapshot.ingest_number[events.file],
-                events.numbers(SEQ),
+                events.numbers(SEQ, np.int64),
             )
         )
 
@@ -163,7 +163,7 @@ class Merge:
             counters[f"namespace:{code}"] += count
         if not self._projection.has_identities:
             return {}
-        identity = Keys(mentions.numbers("id_hi"), mentions.numbers("id_lo"))
+        identity = Keys(mentions.numbers("id_hi", np.uint64), mentions.numbers("id_lo", np.uint64))
         newest, has_record = self._newest_owners(profiles, fragments)
         united = entries(
             Mentions(
@@ -172,7 +172,7 @@ class Merge:
                 is_owner=(identity.hi == mentions.key.hi) & (identity.lo == mentions.key.lo),
                 namespace=namespace,
                 value=mentions.stack.values("value", pa.string(), mentions.at),
-                state=mentions.numbers("state"),
+                state=mentions.numbers("state", np.int8),
                 spellings=spellings,
             ),
             newest_owner=newest,
@@ -210,7 +210,7 @@ class Merge:
             events.stack.values(EVENT_TIME.name, _TIME, events.at),
             events.stack.values(EVENT_ID.name, _ID, events.at),
             snapshot.ingest_number[events.file],
-            events.numbers(SEQ),
+            events.numbers(SEQ, np.int64),
         )
         at = events.at[order]
         columns = {

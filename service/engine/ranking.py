@@ -16,6 +16,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Uint64s = npt.NDArray[np.uint64]
+#: What can be sorted by: integers of any width, and flags.
+Sortable = npt.NDArray[np.integer] | Bools
 
 _WORD = 64
 
@@ -48,7 +50,7 @@ class Keys:
         return len(self.hi)
 
 
-def ordered(*columns: npt.NDArray[np.integer]) -> Ints:
+def ordered(*columns: Sortable) -> Ints:
     """Give the positions that sort rows by the first column, then the next; ties stay in order.
 
     Columns are integers of equal length and any range. As many as fit are packed into one
@@ -73,7 +75,7 @@ def ordered(*columns: npt.NDArray[np.integer]) -> Ints:
     return before[ordered(*(column[before] for column in columns[:fitting]))]
 
 
-def _from_zero(column: npt.NDArray[np.integer]) -> Uint64s:
+def _from_zero(column: Sortable) -> Uint64s:
     """Shift a column so that it starts at 0. Wraps, so that any 64-bit range comes out right."""
     word = column.astype(np.uint64)
     word -= word.dtype.type(int(column.min()) % (1 << _WORD))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
-from service.engine.columns import Stack
+from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
 from service.engine.plan import Plan
 from service.engine.ranking import Bools, Ints, Keys
@@ -49,11 +50,9 @@ class Rows:
             file=self.file[mask],
         )
 
-    def numbers(self, name: str) -> Ints:
+    def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every file holds."""
-        if not len(self):
-            return np.empty(0, np.int64)
-        return self.stack.numbers(name)[self.at]
+        return self.stack.numbers(name, dtype)[self.at]
 
 
 class SliceReader:

@@ -92,10 +92,10 @@ class StoreFileWriter:
         self._cut_at = cut_at
         self._prefixes: list[int] = []
         self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),  # type: ignore[arg-type]  # anything with write() will do
+            pa.PythonFile(sink, mode="w"),
             schema,
             compression="zstd",
-            use_dictionary=text_columns(schema),  # type: ignore[arg-type]  # paths are fine
+            use_dictionary=text_columns(schema),
             # Readers find their rows by prefix; footers with 4096 groups should be short.
             write_statistics=False,
         )

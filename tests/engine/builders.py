@@ -119,6 +119,8 @@ class Exported:
     planned: Planned
     parts: list[Part]
     tables: list[pa.Table]
+    #: Rows of the list of what was left out.
+    exclusions: list[Row]
 
     @property
     def rows(self) -> list[Row]:
@@ -182,7 +184,9 @@ class Store:
         plan = load_plan(planned.key, self.files)
         parts = [run_task(order, plan, n, self.files) for n in range(planned.task_count)]
         tables = [pq.read_table(self.files.open(part.key)) for part in parts]
-        return Exported(planned=planned, parts=parts, tables=tables)
+        listed = pq.read_table(self.files.open(plan.exclusions)) if plan.exclusions else None
+        exclusions = rows_of(listed) if listed is not None else []
+        return Exported(planned=planned, parts=parts, tables=tables, exclusions=exclusions)
 
     def export_of(self, *batches: Batch, **changes: Any) -> Exported:
         """Store batches and export everything."""

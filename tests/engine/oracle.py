@@ -221,7 +221,7 @@ def _memberships(path: Path, standing: list[Source], order: ExportOrder) -> Row 
                 time = membership.get("lastQualificationTime")
                 rank = (
                     (time is not None, time or datetime.min.replace(tzinfo=UTC)),
-                    _fragment_strength(source, standing, order),
+                    _strength(source, order),
                 )
                 if (namespace, segment) not in best or rank > best[namespace, segment][0]:
                     best[namespace, segment] = rank, membership
@@ -231,10 +231,6 @@ def _memberships(path: Path, standing: list[Source], order: ExportOrder) -> Row 
     for (namespace, segment), (_, membership) in sorted(best.items()):
         merged.setdefault(namespace, {})[segment] = membership
     return merged
-
-
-def _fragment_strength(source: Source, standing: list[Source], order: ExportOrder) -> object:
-    return _strength(source, order)
 
 
 def _identity_entries(
@@ -354,23 +350,21 @@ def typed(value: Any, one: Field) -> Any:
     """Read a JSON value as its field's type; explicit nulls are absent."""
     if value is None:
         return None
-    match one.kind:
-        case Kind.OBJECT:
-            return typed_row(value, one.fields)
-        case Kind.ARRAY:
-            return [typed(element, one.element) for element in value]
-        case Kind.MAP:
-            return {key: typed(element, one.element) for key, element in value.items()}
-        case Kind.TIMESTAMP:
-            return datetime.fromisoformat(value)
-        case Kind.DATE:
-            return date.fromisoformat(value)
-        case Kind.DOUBLE:
-            return float(value)
-        case Kind.STRING:
-            return str(value)
-        case _:
-            return value
+    if one.kind is Kind.OBJECT:
+        return typed_row(value, one.fields)
+    if one.kind is Kind.ARRAY:
+        return [typed(element, one.element) for element in value]
+    if one.kind is Kind.MAP:
+        return {key: typed(element, one.element) for key, element in value.items()}
+    return _READERS.get(one.kind, lambda plain: plain)(value)
+
+
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TIMESTAMP: datetime.fromisoformat,
+    Kind.DATE: date.fromisoformat,
+    Kind.DOUBLE: float,
+    Kind.STRING: str,
+}
 
 
 def typed_row(row: Row, fields: tuple[Field, ...]) -> Row:
