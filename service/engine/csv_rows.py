@@ -1,0 +1,248 @@
+"""Reads CSV files into rows: a header of dotted paths, then one flat row per line.
+
+Cells are texts and are read as texts in JSON are; an empty cell is an absent field.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pv
+
+from catalog.errors import Invalid
+from catalog.schemas import Field, Kind, leaves
+from service.engine.arrow_types import Column, arrow_type, has_column
+from service.engine.fitting import fit
+from service.engine.json_boundaries import Source
+from service.engine.nesting import Misfit, Positions, valid
+from service.engine.orders import Reading
+from service.engine.rows import (
+    EMPTY_FILE,
+    EMPTY_HEADER,
+    UNREADABLE_ROW,
+    FileRefused,
+    Flaw,
+    Rows,
+    Step,
+)
+
+#: Bytes parsed at a time. No row may be longer, nor may the header be.
+BLOCK_BYTES = 8 << 20
+#: A cell that stands in a row of our own after the last: if it is not found there, some quote
+#: was never closed and took it in.
+_END = b"\x1eend of rows\x1e"
+
+_NESTED = frozenset({Kind.ARRAY, Kind.MAP, Kind.IDENTITY_MAP, Kind.SEGMENT_MEMBERSHIP})
+
+
+class _Ended(io.RawIOBase):
+    """A file with a last row of our own."""
+
+    def __init__(self, source: Source, start: bytes, end: bytes) -> None:
+        self._source = source
+        self._ready = start
+        self._end = end
+        #: Bytes of the file handed on.
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._ready or self._source.read(size if size > 0 else BLOCK_BYTES)
+        if not data:
+            data, self._end = self._end, b""
+        data, self._ready = data[:size], data[size:]
+        self.position += len(data)
+        return data
+
+
+class CsvReader:
+    """Turns CSV files of one schema into rows, block by block."""
+
+    def __init__(self, fields: tuple[Field, ...], reading: Reading) -> None:
+        self._fields = tuple(field for field in fields if has_column(field))
+        self._leaves = {".".join(path): leaf for path, leaf in leaves(self._fields)}
+        self._reading = reading
+        self._parsing = _parsing(reading)
+
+    def work(self, source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[Step]:
+        """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
+        start = source.read(block_bytes).removeprefix(b"\xef\xbb\xbf")
+        if not start.strip():
+            raise FileRefused("the file is empty", code=EMPTY_FILE)
+        header = self._header(start)
+        end = self._reading.delimiter.encode().join([_END] * len(header))
+        ended = _Ended(source, start, b"\n" + end + b"\n")
+        file = pa.PythonFile(ended, mode="r")
+        bad: list[tuple[int, int]] = []
+        next_row = 0
+        for batch in self._batches(file, header, block_bytes, bad):
+            count = batch.num_rows
+            wrong = np.array([row for row, _ in bad], np.int64)
+            numbers = np.setdiff1d(np.arange(next_row, next_row + count + len(wrong)), wrong)[
+                :count
+            ]
+            next_row = int(numbers[-1]) + 1 if count else next_row
+            flaws = [
+                Flaw(row, UNREADABLE_ROW, f"{width} cells where the header has {len(header)}")
+                for row, width in bad
+                if row < next_row
+            ]
+            del bad[: len(flaws)]
+            work = partial(self._rows, batch, numbers, tuple(flaws), header)
+            yield Step(work, ended.position)
+
+    def _batches(
+        self, file: pa.NativeFile, header: list[str], block_bytes: int, bad: list[tuple[int, int]]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows below the header; ``bad`` gets number and width of misshapen ones."""
+
+        def note(row: pv.InvalidRow) -> str:
+            bad.append(((row.number or 1) - 1, row.actual_columns))
+            return "skip"
+
+        held: pa.RecordBatch | None = None
+        is_first = True
+        try:
+            for batch in self._parse(file, header, note, block_bytes):
+                if held is not None and held.num_rows:
+                    yield held
+                held = batch.slice(1) if is_first and batch.num_rows else batch
+                is_first = is_first and not batch.num_rows
+        except pa.ArrowInvalid as problem:
+            raise FileRefused(_explained(str(problem), block_bytes)) from None
+        if held is None or not held.num_rows or held.column(0)[-1].as_py() != _END:
+            raise FileRefused("a quote is opened and never closed")
+        yield held.slice(0, held.num_rows - 1)
+
+    def _parse(
+        self,
+        file: pa.NativeFile,
+        header: list[str],
+        note: Callable[[pv.InvalidRow], str],
+        block_bytes: int,
+    ) -> Iterable[pa.RecordBatch]:
+        known = [
+            name
+            for name, field in zip(_names(header), header, strict=True)
+            if field in self._leaves
+        ]
+        batches: Iterable[pa.RecordBatch] = pv.open_csv(
+            file,
+            read_options=pv.ReadOptions(
+                use_threads=False, block_size=block_bytes, autogenerate_column_names=True
+            ),
+            parse_options=pv.ParseOptions(
+                **self._parsing, newlines_in_values=True, invalid_row_handler=note
+            ),
+            convert_options=pv.ConvertOptions(
+                check_utf8=False,
+                # The first column is always read: it tells where the rows end.
+                include_columns=list(dict.fromkeys(["f0", *known])),
+                column_types=dict.fromkeys(_names(header), pa.binary()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+        return batches
+
+    def _header(self, start: bytes) -> list[str]:
+        lines = csv.reader(
+            io.StringIO(start.decode("utf-8", "replace"), newline=""),
+            delimiter=self._reading.delimiter,
+            quotechar=self._reading.quote or None,
+            quoting=csv.QUOTE_MINIMAL if self._reading.quote else csv.QUOTE_NONE,
+            escapechar=self._reading.escape,
+        )
+        try:
+            header = [name.strip() for name in next(line for line in lines if line)]
+        except csv.Error as problem:
+            raise FileRefused(f"the header cannot be read: {problem}") from None
+        if not any(header):
+            raise FileRefused("the header names no field", code=EMPTY_HEADER)
+        for name in self._leaves:
+            if header.count(name) > 1:
+                raise FileRefused(f"the header names {name} twice")
+            if name in header and self._leaves[name].kind in _NESTED:
+                raise FileRefused(f"{name} holds a list or a map: CSV cannot")
+        return header
+
+    def _rows(
+        self,
+        batch: pa.RecordBatch,
+        numbers: Positions,
+        flaws: tuple[Flaw, ...],
+        header: list[str],
+    ) -> Rows:
+        cells = {
+            field: _text(batch.column(name))
+            for name, field in zip(_names(header), header, strict=True)
+            if field in self._leaves
+        }
+        misfits: list[Misfit] = []
+        columns = [
+            self._column(field, field.name, cells, batch.num_rows, misfits)
+            for field in self._fields
+        ]
+        rows = Rows(
+            table=pa.table(columns, names=[field.name for field in self._fields]),
+            numbers=numbers,
+            flaws=flaws,
+            ignored=frozenset(header) - self._leaves.keys() - {""},
+        )
+        return rows.without(misfits, UNREADABLE_ROW)
+
+    def _column(
+        self, field: Field, path: str, cells: dict[str, Column], count: int, misfits: list[Misfit]
+    ) -> Column:
+        """Build a field's column; an object is there when any of its leaves is."""
+        if field.kind is not Kind.OBJECT:
+            return fit(cells.get(path, pa.nulls(count)), field, path, misfits)
+        parts = [
+            self._column(inner, f"{path}.{inner.name}", cells, count, misfits)
+            for inner in field.fields
+            if has_column(inner)
+        ]
+        absent = np.logical_and.reduce([~valid(part) for part in parts])
+        return pa.StructArray.from_arrays(
+            parts, fields=list(arrow_type(field)), mask=pa.array(absent)
+        )
+
+
+def _names(header: list[str]) -> list[str]:
+    return [f"f{number}" for number in range(len(header))]
+
+
+def _text(cells: Column) -> Column:
+    """Give cells as text; as bytes if any is not UTF-8, for the rows concerned to be found."""
+    try:
+        return cells.cast(pa.string())
+    except pa.ArrowInvalid:
+        return cells
+
+
+def _parsing(reading: Reading) -> dict[str, Any]:
+    marks = {"delimiter": reading.delimiter, "quote": reading.quote, "escape": reading.escape}
+    for name, mark in marks.items():
+        is_optional = name != "delimiter"
+        if not (is_optional and not mark) and (mark is None or len(mark.encode()) != 1):
+            raise Invalid(f"{name} {mark!r}: one ASCII character is needed")
+    return {
+        "delimiter": reading.delimiter,
+        "quote_char": reading.quote or False,
+        "escape_char": reading.escape or False,
+    }
+
+
+def _explained(problem: str, block_bytes: int) -> str:
+    if "straddl" in problem:
+        return f"a row is longer than {block_bytes:,} bytes, or a quote is never closed"
+    return f"not readable as CSV: {problem.partition(chr(10))[0]}"
