@@ -34,13 +34,13 @@ clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/made
-	@echo "Installing what the service needs into $(VENV) (about a minute the first time)"
+	@echo "Installing what the service needs into $(VENV) (a few minutes the first time)"
 	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 # Read with tomllib because "pip install --group" needs a pip newer than many a Python brings.
 $(VENV)/installed-for-tests: $(VENV)/installed
-	@echo "Installing what the tests need into $(VENV)"
+	@echo "Installing what the tests need too into $(VENV)"
 	@$(VENV)/bin/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*groups["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
 	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -r $(VENV)/dev-requirements.txt
