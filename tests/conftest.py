@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,14 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 RUN = uuid4().hex[:8]
 SERIAL = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove what services of tests kept elsewhere: pytest's folders let only their owner in."""
+    yield
+    for pointer in tmp_path_factory.getbasetemp().rglob("data.location"):
+        EmbeddedPostgres(pointer.parent).remove()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
