@@ -111,7 +111,7 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        if "\0" in request.path or "\0" in "".join(request.query.values()):
+        if any("\0" in part for part in (request.path, *request.query, *request.query.values())):
             return errors.refused(request, Invalid("the address holds the character U+0000"))
         return await handler(request)
     except ConnectionError:
@@ -164,7 +164,9 @@ def _note(request: web.Request, status: int, seconds: float) -> None:
 def written(request: web.Request) -> str:
     """The route's template, never the path: metrics must not grow with what callers make up."""
     resource = request.match_info.route.resource
-    return "" if resource is None else request.app[WRITTEN][resource.canonical]
+    if resource is None:
+        return ""
+    return request.app[WRITTEN].get(resource.canonical, resource.canonical)
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
@@ -172,3 +174,4 @@ async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     request[HAS_STARTED] = True
     response.headers["x-request-id"] = request[REQUEST_ID]
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "profile-exports"

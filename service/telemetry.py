@@ -44,7 +44,6 @@ def start_logging(settings: LogSettings) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -66,7 +65,8 @@ def _last_steps(settings: LogSettings) -> list[structlog.typing.Processor]:
         settings.format == "auto" and sys.stderr.isatty()
     )
     if is_for_people:
-        return [structlog.dev.ConsoleRenderer()]
+        # Not the default of structlog, which shows local variables: they hold secrets and rows.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 

@@ -69,6 +69,9 @@ async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamR
         return refused(request, refusal)
     except web.HTTPError as error:
         return _from_http(request, error)
+    except web.RequestPayloadError:
+        unreadable = errors.Invalid("the body ended early, or is not in its Content-Encoding")
+        return refused(request, unreadable)
 
 
 def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
