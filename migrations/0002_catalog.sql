@@ -8,7 +8,7 @@ CREATE TABLE schemas (
     alt_id     text        NOT NULL,
     class_id   text        NOT NULL,
     title      text        NOT NULL,
-    document   jsonb       NOT NULL,
+    document   json        NOT NULL,
     fields     jsonb       NOT NULL,
     is_union   boolean     NOT NULL DEFAULT false,
     version    integer     NOT NULL DEFAULT 1,
@@ -21,7 +21,8 @@ CREATE TABLE schemas (
     CONSTRAINT a_schema_has_one_alt_id UNIQUE (sandbox_id, alt_id)
 );
 
-COMMENT ON COLUMN schemas.document IS 'As the caller wrote it, with the ids we gave.';
+COMMENT ON COLUMN schemas.document IS
+    'As the caller wrote it. json, not jsonb: exported columns stand in the order of its fields.';
 COMMENT ON COLUMN schemas.fields IS 'The same, resolved into a tree of fields.';
 COMMENT ON COLUMN schemas.is_union IS 'Takes part in the union schema. Cannot be undone.';
 
@@ -33,7 +34,7 @@ CREATE TABLE descriptors (
     path       text[]      NOT NULL,
     namespace  text        NOT NULL,
     is_primary boolean     NOT NULL,
-    document   jsonb       NOT NULL,
+    document   json        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
 
     PRIMARY KEY (sandbox_id, id),

@@ -23,10 +23,11 @@ _PATIENCE_SECONDS = 15
 
 
 async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Teach a fresh connection that documents are ``jsonb``, in and out."""
-    await connection.set_type_codec(
-        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
-    )
+    """Teach a fresh connection that documents are values here and JSON there."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
 
 
 @asynccontextmanager
