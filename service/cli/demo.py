@@ -88,6 +88,7 @@ async def _demo(
         try:
             async with demo_service(folder, keep=keep) as running:
                 stopwatch.milliseconds["start the service"] = running.start_milliseconds
+                console.print(f"a service listens on {running.base_url}")
                 input = await making
                 for remark in input.remarks:
                     console.print(remark, markup=False)

@@ -22,7 +22,7 @@ from service.engine import peek
 EVENTS = "timeSeriesEvents"
 
 #: Profiles looked at for some that are worth telling.
-_LOOKED_AT = 2_000
+_LOOKED_AT = 500
 
 Identity = tuple[str, str]
 
@@ -56,13 +56,18 @@ class FieldStory:
         if not self.said:
             return "in no record"
         winner, *others = self.said
-        differing = [each for each in others if not same(each.value, winner.value)]
         if not others:
             return "nobody else knows it"
+        differing: dict[str, list[str]] = {}
+        for each in others:
+            if not same(each.value, winner.value):
+                who = "an older record" if each.source == winner.source else each.source
+                differing.setdefault(who, []).append(shown(each.value))
         if not differing:
-            return f"{_names(others)} says the same"
-        says = "; ".join(f"{each.source} says {shown(each.value)}" for each in differing)
-        return f"newest record; {says}"
+            who = " and ".join(dict.fromkeys(each.source for each in others))
+            return f"{who} says the same"
+        says = "; ".join(f"{who} says {' and '.join(values)}" for who, values in differing.items())
+        return f"newest; {says}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,16 +161,19 @@ def interesting_profiles(evidence: Evidence, files: list[Path], count: int) -> l
     if IDENTITY_MAP.name not in columns:
         return []
     rows = enumerate(islice(peek.parquet_rows(filled[0], columns), _LOOKED_AT))
-    told = [(number, row, evidence.tell(row, 0)) for number, row in rows]
-    told.sort(key=lambda each: (-_interest(each[2]), each[0]))
-    chosen: dict[object, ProfileStory] = {}
-    for number, row, story in told:
-        shape = (frozenset(story.records.items()), story.replaced_count > 0)
-        if shape not in chosen:
-            chosen[shape] = evidence.tell(row, _event_count(filled[0], number))
-        if len(chosen) == count:
-            break
-    return list(chosen.values())
+    told = []
+    for number, row in rows:
+        story = evidence.tell(row, 0)
+        told.append((number, row, _traits(story), _interest(story)))
+    chosen: list[ProfileStory] = []
+    seen: set[str] = set()
+    for _ in range(min(count, len(told))):
+        best = max(told, key=lambda each: (len(each[2] - seen), each[3]))
+        told.remove(best)
+        number, row, traits, _ = best
+        seen |= traits
+        chosen.append(evidence.tell(row, _event_count(filled[0], number)))
+    return chosen
 
 
 def same(one: Any, other: Any) -> bool:
@@ -201,21 +209,27 @@ def shown(value: Any) -> str:
     value = plain(value)
     if isinstance(value, list):
         return ", ".join(shown(each) for each in value) or "(none)"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _traits(story: ProfileStory) -> set[str]:
+    """What a profile is an example of."""
+    fields = [field for field in story.fields if field.said]
+    traits = {
+        "sources disagree": any(
+            field.is_conflict and len({said.source for said in field.said}) > 1 for field in fields
+        ),
+        "sources fill each other's gaps": len({field.said[0].source for field in fields}) > 1,
+        "a record was sent again": story.replaced_count > 0,
+        "one source knows the person twice": max(story.records.values(), default=0) > 1,
+        "several identities of a kind": any(len(ids) > 1 for ids in story.identities.values()),
+    }
+    return {name for name, is_so in traits.items() if is_so}
 
 
 def _interest(story: ProfileStory) -> int:
     conflicts = sum(field.is_conflict for field in story.fields)
-    winners = {field.said[0].source for field in story.fields if field.said}
-    return (
-        4 * min(conflicts, 3)
-        + 3 * len(winners)
-        + 2 * (story.replaced_count > 0)
-        + len(story.identities)
-        + sum(max(0, records - 1) for records in story.records.values())
-    )
+    return 2 * min(conflicts, 3) + len(story.identities) + len(story.records)
 
 
 def _fields(profile: peek.Row, records: list[tuple[str, peek.Row]]) -> Iterator[FieldStory]:
@@ -223,7 +237,7 @@ def _fields(profile: peek.Row, records: list[tuple[str, peek.Row]]) -> Iterator[
         said = tuple(
             Said(source=name, value=candidate)
             for name, row in records
-            if (candidate := _at(row, path)) is not None
+            if _is_something(candidate := _at(row, path))
         )
         if value is None and not said:
             continue
@@ -252,6 +266,13 @@ def _at(row: peek.Row, path: tuple[str, ...]) -> Any:
     return value
 
 
+def _is_something(value: Any) -> bool:
+    """Whether a value is one: an object in which there is nothing is none either."""
+    if isinstance(value, dict):
+        return any(map(_is_something, value.values()))
+    return value is not None
+
+
 def _primary(row: peek.Row, identities: tuple[IdentityDescriptor, ...]) -> Identity | None:
     for identity in identities:
         if identity.is_primary and (value := _at(row, identity.path)) is not None:
@@ -271,10 +292,12 @@ def _event_count(file: Path, number: int) -> int:
 
 def _read(value: Any) -> Any:
     """Text that means a number or a truth value, as that."""
+    if not isinstance(value, str):
+        return value
     if value in {"true", "false"}:
         return value == "true"
     try:
-        return float(value) if isinstance(value, str) else value
+        return float(value)
     except ValueError:
         return value
 
@@ -285,7 +308,3 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def _names(said: list[Said]) -> str:
-    return " and ".join(dict.fromkeys(each.source for each in said))
