@@ -6,6 +6,9 @@ worker which lost its lease never leaves an engine behind that keeps writing.
 
 from __future__ import annotations
 
+import service.engine.no_pandas  # noqa: F401
+
+# isort: split
 import ctypes
 import os
 import signal
