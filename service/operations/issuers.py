@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ ALGORITHM = "RS256"
 LEAST_REFETCH = timedelta(seconds=10)
 #: How long a fetched key set is trusted without asking again; keys rotate over days.
 KEYS_LAST = timedelta(minutes=5)
+
+_LOG = logging.getLogger(__name__)
 
 #: Public keys by their ``kid``.
 Keys = Mapping[str, RSAKey]
@@ -148,7 +151,8 @@ class PublishedKeys:
 
     def __init__(self, fetch: Callable[[], Awaitable[bytes]]) -> None:
         self._fetch = fetch
-        self._known: Keys = {}
+        #: None until the issuer answered once.
+        self._known: Keys | None = None
         self._asked_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -159,13 +163,14 @@ class PublishedKeys:
                 try:
                     self._known = _import(await self._fetch())
                 except (OSError, ValueError, JoseError) as error:
-                    if not self._known:
-                        raise Unavailable("the token issuer's keys cannot be had") from error
+                    _LOG.warning("the token issuer's keys cannot be had: %s", error)
+            if self._known is None:
+                raise Unavailable("the token issuer's keys cannot be had")
             return self._known
 
     def _is_due(self, kid: str | None) -> bool:
         age = time.monotonic() - self._asked_at
-        if self._known and (kid is None or kid in self._known):
+        if self._known is not None and (kid is None or kid in self._known):
             return age > KEYS_LAST.total_seconds()
         return age > LEAST_REFETCH.total_seconds()
 
@@ -174,7 +179,7 @@ def _import(document: bytes) -> Keys:
     """Read a JWKS, leaving out what is not an RSA key for signatures."""
     published = json.loads(document)
     if not isinstance(published, dict) or not isinstance(published.get("keys"), list):
-        raise ValueError("not a JWKS: no list of keys")
+        raise ValueError("not a JWKS: no list of keys")  # noqa: TRY004 -- as for any bad document
     keys: dict[str, RSAKey] = {}
     for number, key in enumerate(published["keys"]):
         is_rsa = isinstance(key, dict) and key.get("kty") == "RSA"
