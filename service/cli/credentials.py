@@ -24,16 +24,18 @@ def credentials(data_dir: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps(shown))
         return
     for name, value in shown.items():
-        click.echo(f"{name:<14}{value}")
+        click.echo(f"{name:<14}{value or ''}")
 
 
-async def _credentials(settings: Settings) -> dict[str, str]:
+async def _credentials(settings: Settings) -> dict[str, str | None]:
+    """Tokens of an external issuer are that issuer's to give: then there is none here."""
     folder = DataDir(settings.data.data_dir)
     there = folder.running()
     async with assembly.deployment(settings) as deployed:
         operator = await welcome(deployed, folder)
-        operations = assembly.operations(deployed.database, deployed.files, settings)
-        issued = await operations.tokens.sign(client_of(operator))
+        tokens = assembly.operations(deployed.database, deployed.files, settings).tokens
+        is_ours = settings.token.issuer is None
+        token = (await tokens.sign(client_of(operator))).token if is_ours else None
     host, port = settings.http.host, settings.http.port
     return {
         "base_url": there.base_url if there else f"http://{host}:{port}",
@@ -41,5 +43,5 @@ async def _credentials(settings: Settings) -> dict[str, str]:
         "client_id": operator.client_id,
         "client_secret": operator.client_secret,
         "sandbox": operator.sandbox,
-        "access_token": issued.token,
+        "access_token": token,
     }

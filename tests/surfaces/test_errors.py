@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -19,6 +20,8 @@ from service.surfaces.adobe.errors import GATEWAY, STATUS
 from service.surfaces.http import Operations
 from tests.surfaces.client import HttpClient, problem
 
+MANUAL = Path(__file__).parents[2] / "docs" / "errors.md"
+
 
 def every_refusal(kind: type[errors.Refusal] = errors.Refusal) -> Iterator[type[errors.Refusal]]:
     for child in kind.__subclasses__():
@@ -29,6 +32,13 @@ def every_refusal(kind: type[errors.Refusal] = errors.Refusal) -> Iterator[type[
 @pytest.mark.parametrize("kind", list(every_refusal()), ids=lambda kind: kind.__name__)
 def test_every_refusal_has_a_status(kind: type[errors.Refusal]):
     assert 400 <= STATUS[kind] <= 503
+
+
+@pytest.mark.parametrize("kind", list(every_refusal()), ids=lambda kind: kind.__name__)
+def test_the_manual_knows_the_status_and_the_gateways_number(kind: type[errors.Refusal]):
+    number, _ = GATEWAY.get(kind, ("", ""))
+    row = f"| `{kind.code}` | {STATUS[kind].value} | {number} |".replace("|  |", "| |")
+    assert row in MANUAL.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", list(GATEWAY), ids=lambda kind: kind.__name__)
