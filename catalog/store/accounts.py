@@ -51,6 +51,14 @@ class Account:
         return self.run("/bin/sh", "-c", 'cd "$1"', "sh", directory).returncode == 0
 
 
+def name_of(uid: int) -> str:
+    """The user's name, or its number when the machine knows no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def unprivileged(environment: Mapping[str, str] = os.environ) -> Account | None:
     """Choose who the server runs as: ourselves (None), or for root ``PG_RUN_AS`` or a usual user.
 

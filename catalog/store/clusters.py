@@ -6,7 +6,6 @@ What runs on it is :mod:`~catalog.store.embedded`'s affair.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from catalog.store import leash
-from catalog.store.accounts import Account
+from catalog.store.accounts import Account, name_of
 from catalog.store.binaries import Binaries
 from catalog.store.obstacles import Obstacle
 
@@ -91,10 +90,7 @@ def owner(data: Path) -> Account | None:
     found = data.stat()
     if found.st_uid == os.geteuid():
         return None
-    try:
-        name = pwd.getpwuid(found.st_uid).pw_name
-    except KeyError:
-        name = str(found.st_uid)
+    name = name_of(found.st_uid)
     if os.geteuid() != 0:
         raise Obstacle(f"{data} belongs to {name}: run this as {name}, or choose another folder")
     return Account(name=name, uid=found.st_uid, gid=found.st_gid)

@@ -28,7 +28,7 @@ from typing import Any, TextIO
 import asyncpg
 
 from catalog.store import binaries, clusters, leash
-from catalog.store.accounts import Account, place_for, unprivileged
+from catalog.store.accounts import Account, name_of, place_for, unprivileged
 from catalog.store.obstacles import Obstacle
 
 ROLE = "app"
@@ -80,6 +80,11 @@ class EmbeddedPostgres:
             except _NOT_YET as error:
                 self._give_up_when_hopeless(deadline, error)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            except asyncpg.InvalidPasswordError as error:
+                raise Obstacle(
+                    f"{self._password} is not the password {self.data} was made with: put the "
+                    f"right one back, or remove {self.folder}"
+                ) from error
             else:
                 await connection.close()
                 return
@@ -123,10 +128,11 @@ class EmbeddedPostgres:
 
     def _prepare_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.folder.stat().st_uid != os.geteuid():
+        if (uid := self.folder.stat().st_uid) != os.geteuid():
+            owner = name_of(uid)
             raise Obstacle(
-                f"{self.folder} belongs to {self.folder.owner()}: run this as "
-                f"{self.folder.owner()}, or choose another --data-dir"
+                f"{self.folder} belongs to {owner}: run this as {owner}, or choose another "
+                "--data-dir"
             )
         # As root the server's user passes through, to reach the one directory that is its own.
         self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)

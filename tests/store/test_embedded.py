@@ -104,8 +104,8 @@ async def test_it_starts_from_nothing_and_nobody_else_can_reach_it(folder: Path)
     assert not clusters.processes_in(postgres.data)
 
 
-async def test_letters_fold_alike_on_every_machine(folder: Path):
-    postgres = EmbeddedPostgres(folder)
+async def test_letters_fold_alike_on_every_machine(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
     assert await ask(postgres, "SELECT lower('ÄÉŁ')") == "äéł"
     sorted_letters = "SELECT string_agg(x, '' ORDER BY x) FROM unnest('{b,B,a}'::text[]) AS x"
@@ -113,35 +113,35 @@ async def test_letters_fold_alike_on_every_machine(folder: Path):
     postgres.stop()
 
 
-async def test_a_second_process_attaches_and_leaves_the_server_running(folder: Path):
-    postgres = EmbeddedPostgres(folder)
+async def test_a_second_process_attaches_and_leaves_the_server_running(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
-    second = Process(folder)
+    second = Process(old_folder)
     assert second.role == "guest"
     with pytest.raises(RuntimeError, match="another process's"):
-        EmbeddedPostgres(folder).remove()
+        EmbeddedPostgres(old_folder).remove()
     second.leave()
     assert await ask(postgres, "SELECT 1") == 1
     postgres.stop()
 
 
-async def test_a_killed_owner_leaves_no_orphan_and_loses_nothing(folder: Path):
-    owner = Process(folder)
-    postgres = EmbeddedPostgres(folder)
+async def test_a_killed_owner_leaves_no_orphan_and_loses_nothing(old_folder: Path):
+    owner = Process(old_folder)
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
     assert (owner.role, postgres.is_owner) == ("owner", False)
     await ask(postgres, "CREATE TABLE kept ()")
     postgres.stop()
     owner.kill()
     assert wait_for_end(owner.postmaster)
-    heir = Process(folder)
+    heir = Process(old_folder)
     assert (heir.role, heir.has_kept) == ("owner", True)
     heir.leave()
 
 
-async def test_a_guest_becomes_the_owner_when_the_owner_is_killed(folder: Path):
-    owner = Process(folder)
-    postgres = EmbeddedPostgres(folder)
+async def test_a_guest_becomes_the_owner_when_the_owner_is_killed(old_folder: Path):
+    owner = Process(old_folder)
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
     owner.kill()
     await postgres.start()
@@ -150,8 +150,8 @@ async def test_a_guest_becomes_the_owner_when_the_owner_is_killed(folder: Path):
     postgres.stop()
 
 
-async def test_a_killed_server_recovers(folder: Path):
-    postgres = EmbeddedPostgres(folder)
+async def test_a_killed_server_recovers(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
     await ask(postgres, "CREATE TABLE kept ()")
     for pid in clusters.processes_in(postgres.data):
@@ -162,8 +162,8 @@ async def test_a_killed_server_recovers(folder: Path):
     postgres.stop()
 
 
-async def test_a_pid_that_was_used_again_keeps_nobody_out(folder: Path):
-    postgres = EmbeddedPostgres(folder)
+async def test_a_pid_that_was_used_again_keeps_nobody_out(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
     left_behind = {
         name: (postgres.data / name).read_text()
@@ -192,10 +192,8 @@ async def test_an_interrupted_initdb_is_started_over(folder: Path):
     postgres.stop()
 
 
-async def test_a_database_of_another_major_version_is_refused_with_the_recipe(folder: Path):
-    postgres = EmbeddedPostgres(folder)
-    await postgres.start()
-    postgres.stop()
+async def test_a_database_of_another_major_version_is_refused_with_the_recipe(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
     (postgres.data / "PG_VERSION").write_text("14\n")
     recipe = r"was made by PostgreSQL 14.*PG_BINDIR.*pg_dump.*pg_restore"
     with pytest.raises(Obstacle, match=recipe):
@@ -203,25 +201,31 @@ async def test_a_database_of_another_major_version_is_refused_with_the_recipe(fo
     assert not postgres.is_owner
 
 
-async def test_a_database_without_its_password_is_refused(folder: Path):
-    postgres = EmbeddedPostgres(folder)
-    await postgres.start()
-    postgres.stop()
-    (folder / "password").unlink()
+async def test_a_database_without_its_password_is_refused(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
+    (old_folder / "password").unlink()
     with pytest.raises(Obstacle, match="password is missing: put it back"):
         await postgres.start()
 
 
-async def test_what_postgres_says_when_it_does_not_start_is_passed_on(folder: Path):
-    postgres = EmbeddedPostgres(folder, settings={"shared_buffers": "much"})
+async def test_a_database_with_another_password_is_refused(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder)
+    (old_folder / "password").write_text("another")
+    with pytest.raises(Obstacle, match=r"is not the password .* was made with"):
+        await postgres.start()
+    assert not clusters.processes_in(postgres.data)
+
+
+async def test_what_postgres_says_when_it_does_not_start_is_passed_on(old_folder: Path):
+    postgres = EmbeddedPostgres(old_folder, settings={"shared_buffers": "much"})
     with pytest.raises(Obstacle, match='invalid value for parameter "shared_buffers"'):
         await postgres.start()
     assert not postgres.is_owner
 
 
 @pytest.mark.parametrize("name", ["long-" * 30, "with, comma", 'with "quotes" and spaces'])
-async def test_any_path_will_do(folder: Path, name: str):
-    postgres = EmbeddedPostgres(folder / name)
+async def test_any_path_will_do(old_folder: Path, name: str):
+    postgres = EmbeddedPostgres(old_folder.rename(old_folder.with_name(name)))
     await postgres.start()
     assert await ask(postgres, "SELECT 1") == 1
     elsewhere = postgres.socket_directory
