@@ -92,6 +92,13 @@ class JobStore:
         row = await SQL["claim_next"].row(self._db, worker_id=worker_id, lease=lease)
         return job_of(row) if row else None
 
+    async def next_due(self) -> timedelta | None:
+        """How long until the first job that was put off may be claimed; None when none was."""
+        row = await SQL["next_due"].row(self._db)
+        assert row is not None
+        due: timedelta | None = row["due"]
+        return due
+
     async def renew(self, job: Job, *, lease: timedelta, progress: Mapping[str, Any]) -> bool:
         """Extend the lease of a claim. False: the claim is lost and the work must stop."""
         row = await SQL["renew"].row(

@@ -70,6 +70,10 @@ WITH busy AS (
 SELECT claimed.*, sandboxes.name AS sandbox_name
   FROM claimed JOIN sandboxes ON sandboxes.id = claimed.sandbox_id
 
+-- name: next_due
+-- How long until the first job that was put off may be claimed; null when none was.
+SELECT min(run_after) - now() AS due FROM jobs WHERE state = 'queued' AND run_after > now()
+
 -- name: renew
 -- Extends a lease and keeps what the engine reports. Finds nothing when the lease was lost.
 UPDATE jobs

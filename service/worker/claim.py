@@ -33,6 +33,7 @@ class Claim:
         self._database = database
         self._lease = lease
         self._progress: dict[str, object] = {}
+        self._is_ending = False
 
     def note(self, progress: Progress) -> None:
         """Keep what the engine reports; callers see it with the next heartbeat."""
@@ -45,8 +46,12 @@ class Claim:
             assert isinstance(before, int)
             self._progress[name] = before + more
 
+    def end(self) -> None:
+        """Renew no more: what follows is the one transaction that ends the job, fenced itself."""
+        self._is_ending = True
+
     async def keep(self) -> None:
-        """Renew the lease until cancelled; raise :class:`LeaseLost` when that fails.
+        """Renew the lease until the claim ends; raise :class:`LeaseLost` when that fails.
 
         A database that cannot be reached is asked again, but only until the lease would have
         run out by this machine's own clock: behind that, someone else may hold the job.
@@ -54,7 +59,7 @@ class Claim:
         lease_seconds = self._lease.total_seconds()
         period = min(lease_seconds / BEATS_PER_LEASE, LONGEST_BEAT_SECONDS)
         renewed_at = time.monotonic()
-        while True:
+        while not self._is_ending:
             await asyncio.sleep(period)
             asked_at = time.monotonic()
             try:
@@ -65,7 +70,7 @@ class Claim:
                 if time.monotonic() - renewed_at > lease_seconds - period:
                     raise LeaseLost from error
                 continue
-            if not is_held:
+            if not is_held and not self._is_ending:
                 raise LeaseLost
             renewed_at = asked_at
 

@@ -92,7 +92,7 @@ class Exports:
                         times.written_at = datetime.now(UTC)
                     case unexpected:
                         raise TypeError(f"an export is never answered by {unexpected.kind}")
-        await self._publish(claim.job, times)
+        await self._publish(claim, times)
 
     async def _order(self, db: Connection, claim: Claim) -> ExportOrder:
         """The order of an attempt: its snapshot, and the plan and parts it goes on from."""
@@ -150,8 +150,10 @@ class Exports:
             await PlanStore(db).add_part(claim.job, kept)
         _count(claim, kept)
 
-    async def _publish(self, job: Job, times: _Times) -> None:
+    async def _publish(self, claim: Claim, times: _Times) -> None:
         """Succeed and show the batch, in one transaction; refused when the claim was lost."""
+        claim.end()
+        job = claim.job
         async with self._database.transaction() as db:
             plans = PlanStore(db)
             plan, parts = await plans.find(job), await plans.parts(job)

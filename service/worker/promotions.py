@@ -86,6 +86,7 @@ class Promotions:
 
     async def _publish(self, claim: Claim, promoted: Promoted) -> None:
         """Make the rows of a batch visible, in the data set and in the profile store at once."""
+        claim.end()
         job = claim.job
         batch_id = BatchId(job.order["batch_id"])
         async with self._database.transaction() as db:
@@ -124,6 +125,7 @@ class Promotions:
 
     async def _fail(self, claim: Claim, promoted: Promoted) -> None:
         """End a batch whose rows were refused: trying again would end the same way."""
+        claim.end()
         job = claim.job
         count = promoted.failed_row_count
         summary = JobError(code="invalid_rows", message=f"{count} rows were refused")

@@ -22,8 +22,9 @@ log = structlog.get_logger()
 
 Work = Callable[[Claim], Awaitable[None]]
 
-#: Leases that ran out are looked for this many times a lease.
+#: Leases that ran out are looked for this many times a lease, and at least every second.
 REAPS_PER_LEASE = 2
+LONGEST_REAP_PAUSE_SECONDS = 1.0
 
 
 class Worker:
@@ -66,30 +67,32 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
-                if not await self._claim_one():
+                pause = await self._claim_one()
+                if pause:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
+                        await asyncio.wait_for(self._wake.wait(), pause.total_seconds())
         finally:
             for task in (*helpers, *self._running.values()):
                 task.cancel()
             await asyncio.gather(*helpers, *self._running.values(), return_exceptions=True)
 
-    async def _claim_one(self) -> bool:
-        """Claim a job and start on it. False: all slots are taken, or nothing waits."""
+    async def _claim_one(self) -> timedelta:
+        """Claim a job and start on it; return how long to sleep before looking again."""
         if len(self._running) >= self._slots:
-            return False
+            return self._poll
         try:
             async with self._database.transaction() as db:
                 job = await JobStore(db).claim_next(self.id, lease=self._lease)
+                if job is None:
+                    due = await JobStore(db).next_due()
+                    return self._poll if due is None else min(due, self._poll)
         except Exception as error:  # noqa: BLE001  # a database that is away comes back
             log.warning("cannot claim", reason=type(error).__name__)
-            return False
-        if job is None:
-            return False
+            return self._poll
         task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._forget(job.id))
-        return True
+        return timedelta(0)
 
     def _forget(self, id: JobId) -> None:
         del self._running[id]
@@ -146,7 +149,8 @@ class Worker:
     async def _reap(self) -> None:
         """Free the jobs of workers that went silent, on a timer of its own."""
         while True:
-            await asyncio.sleep(self._lease.total_seconds() / REAPS_PER_LEASE)
+            pause = self._lease.total_seconds() / REAPS_PER_LEASE
+            await asyncio.sleep(min(pause, LONGEST_REAP_PAUSE_SECONDS))
             try:
                 await release_expired(self._database, limit=self._attempts, actor=self.id)
             except Exception as error:  # noqa: BLE001  # a database that is away comes back
