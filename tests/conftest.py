@@ -34,7 +34,7 @@ SERIAL = count(1)
 def no_database_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Remove what services of tests kept elsewhere: pytest's folders let only their owner in."""
     yield
-    for pointer in tmp_path_factory.getbasetemp().rglob("data.location"):
+    for pointer in [*tmp_path_factory.getbasetemp().rglob("data.location")]:
         EmbeddedPostgres(pointer.parent).remove()
 
 
