@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ class SigningKey:
     """One key pair, private half included: never log or answer it."""
 
     kid: str
-    private_jwk: dict[str, Any]
+    private_jwk: dict[str, Any] = field(repr=False)
     age: timedelta
 
 

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -33,7 +33,7 @@ class OperatorClient:
 
     org_id: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     sandbox: str = DEFAULT_SANDBOX
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from catalog.errors import InvalidKey, MissingKey, NotEntitled
@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 10_000
 class Credentials:
     """What a request says of its sender, not yet believed."""
 
-    token: str
+    token: str = field(repr=False)
     #: The client's id once more: a token that leaked into a log is no use without knowing it.
     key: str | None
     organisation_id: OrganisationId

@@ -8,7 +8,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +38,7 @@ _KEY_BITS = 2048
 class IssuedToken:
     """A signed token and how long it lasts."""
 
-    token: str
+    token: str = field(repr=False)
     lasts: timedelta
 
 

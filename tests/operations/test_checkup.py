@@ -1,0 +1,152 @@
+"""What a checkup sees when the disk and the database disagree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalog.organisations import Scope
+from catalog.store.database import Connection, Database
+from catalog.store.migrate import migrations
+from service.operations.checkup import Checkup
+from service.storage import keys
+from service.storage.files import Files
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def store(files: Files, key: str) -> str:
+    with files.create(key) as file:
+        file.write(b"content")
+    return key
+
+
+@pytest.fixture
+async def dataset_id(db: Connection, scope: Scope) -> str:
+    await db.execute(
+        "INSERT INTO datasets (id, sandbox_id, organisation_id, name, schema_id,"
+        " schema_content_type, created_by, updated_by) VALUES ('d', $1, $2, 'd', 's', '', '', '')",
+        scope.sandbox_id,
+        scope.organisation_id,
+    )
+    await db.execute(
+        "INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,"
+        " created_by) VALUES ('b', $1, $2, 'd', 'loading', '{}', '')",
+        scope.sandbox_id,
+        scope.organisation_id,
+    )
+    return "d"
+
+
+async def a_job(db: Connection, scope: Scope, dataset_id: str, *, lease: str | None) -> int:
+    """A queued promotion, or one that runs under a lease of this long from now."""
+    id: int = await db.fetchval(
+        "INSERT INTO jobs (sandbox_id, organisation_id, kind, dataset_id, state, worker_id,"
+        ' lease_expires_at, "order", created_by, request_id)'
+        " VALUES ($1, $2, 'promotion', $3, CASE WHEN $4::text IS NULL THEN 'queued'"
+        " ELSE 'running' END, CASE WHEN $4::text IS NOT NULL THEN 'w' END,"
+        " now() + $4::text::interval, '{}', '', '') RETURNING id",
+        scope.sandbox_id,
+        scope.organisation_id,
+        dataset_id,
+        lease,
+    )
+    return id
+
+
+async def upload(db: Connection, key: str) -> None:
+    await db.execute(
+        "INSERT INTO uploads (batch_id, path, key, size_bytes, sha256) VALUES ('b', $1, $1, 1, '')",
+        key,
+    )
+
+
+async def test_files_that_are_named_and_there_are_no_news(
+    database: Database, db: Connection, files: Files, scope: Scope, dataset_id: str
+):
+    assert dataset_id
+    await upload(db, store(files, keys.upload(scope.sandbox_id, "b")))
+    found = await Checkup(database, files).examine()
+    assert found.files is not None
+    assert (found.files.named_count, found.files.missing, found.files.unknown) == (1, (), ())
+    assert found.complaints == []
+    assert found.applied_migrations == tuple(each.name for each in migrations())
+
+
+async def test_a_file_that_is_named_and_gone_is_complained_of(
+    database: Database, db: Connection, files: Files, dataset_id: str
+):
+    assert dataset_id
+    await upload(db, "sandboxes/gone")
+    found = await Checkup(database, files).examine()
+    assert found.files is not None
+    assert found.files.missing == ("sandboxes/gone",)
+    assert found.complaints == ["1 files the database names are not on disk"]
+
+
+async def test_a_file_nobody_names_is_reported_and_left_where_it_is(
+    database: Database, files: Files, scope: Scope
+):
+    stray = store(files, keys.upload(scope.sandbox_id, "b"))
+    found = await Checkup(database, files).examine()
+    assert found.files is not None
+    assert found.files.unknown == (stray,)
+    assert found.complaints == []
+    assert files.exists(stray)
+
+
+async def test_files_of_a_job_at_work_are_nobodys_concern(
+    database: Database, db: Connection, files: Files, scope: Scope, dataset_id: str
+):
+    job = await a_job(db, scope, dataset_id, lease="1 hour")
+    store(files, keys.attempt_folder(scope.sandbox_id, job, 1) + "/part")
+    found = await Checkup(database, files).examine()
+    assert found.files is not None
+    assert (found.files.unknown, found.files.unfinished_count) == ((), 1)
+    assert [(lease.job_id, lease.is_expired) for lease in found.leases] == [(job, False)]
+
+
+async def test_a_lease_that_ran_out_is_complained_of(
+    database: Database, db: Connection, files: Files, scope: Scope, dataset_id: str
+):
+    await a_job(db, scope, dataset_id, lease="-1 hour")
+    found = await Checkup(database, files).examine()
+    assert found.complaints == ["1 leases ran out and no worker has taken over"]
+
+
+async def test_files_that_only_a_plan_names_belong_to_it(
+    database: Database, db: Connection, files: Files, scope: Scope, dataset_id: str
+):
+    job = await a_job(db, scope, dataset_id, lease="1 hour")
+    folder = keys.attempt_folder(scope.sandbox_id, job, 1)
+    plan = store(files, f"{folder}/plan.json")
+    store(files, f"{folder}/labels.parquet")
+    await db.execute(
+        "INSERT INTO plans (job_id, attempt, engine_version, key, task_count)"
+        " VALUES ($1, 1, '1', $2, 1)",
+        job,
+        plan,
+    )
+    await db.execute("UPDATE jobs SET state = 'queued', worker_id = NULL, lease_expires_at = NULL")
+    found = await Checkup(database, files).examine()
+    assert found.files is not None
+    assert (found.files.missing, found.files.unknown) == ((), ())
+
+
+async def test_a_database_that_was_never_migrated_is_looked_at_all_the_same(
+    database: Database, db: Connection, files: Files
+):
+    await db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    found = await Checkup(database, files).examine()
+    assert found.files is None
+    assert found.applied_migrations == ()
+    assert len(found.missing_migrations) == len(list(migrations()))
+
+
+async def test_the_job_of_a_file_is_read_from_its_key(scope: Scope):
+    assert keys.job_of(keys.attempt_folder(scope.sandbox_id, 17, 2) + "/x") == 17
+    assert keys.job_of(keys.upload(scope.sandbox_id, "b")) is None
