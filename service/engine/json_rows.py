@@ -26,7 +26,7 @@ from service.engine.json_boundaries import BLOCK_BYTES, Block, Boundaries, Sourc
 from service.engine.json_expectations import Expectation
 from service.engine.json_values import RowReader, Unfit
 from service.engine.known_maps import spelt_out
-from service.engine.nesting import Misfit
+from service.engine.nesting import Misfit, narrowed
 from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
@@ -36,6 +36,7 @@ SAMPLE = 32
 #: Keys of maps are learnt from the block itself; each time it is read again.
 ATTEMPTS = 4
 
+_OBJECT = re.compile(rb"\s*\{")
 _BOM = b"\xef\xbb\xbf"
 #: Arrow takes these for numbers, though they are not JSON.
 _NOT_A_NUMBER = re.compile(rb"[:,\[\s]-?(NaN|Inf)")
@@ -70,27 +71,35 @@ class JsonReader:
     def _by_columns(self, block: Block) -> Rows | None:
         """Read with Arrow; None if it cannot, or if single rows might be read otherwise."""
         text = block.text()
-        if not _is_safe(text) or is_too_deep(block):
+        if not _is_safe(text) or not _are_objects(block) or is_too_deep(block):
             return None
         for _ in range(ATTEMPTS):
             expected = self._expected
             if expected.is_too_wide:
                 return None
-            table = _read(text, expected.schema())
+            schema = expected.schema()
+            table = _read(text, schema)
             if table is None or table.num_rows != len(block):
                 return None
             surprises = expected.surprises(table.schema)
             if not surprises.keys:
-                return self._fitted(table, block, surprises.ignored)
+                return self._fitted(table, schema, block, surprises.ignored)
             with self._lock:
                 self._expected = self._expected.with_keys(surprises.keys)
         return None
 
-    def _fitted(self, table: pa.Table, block: Block, ignored: set[str]) -> Rows | None:
+    def _fitted(
+        self, table: pa.Table, schema: pa.Schema, block: Block, ignored: set[str]
+    ) -> Rows | None:
         misfits: list[Misfit] = []
         columns = [
-            fit(_whole(table.column(field.name)), field, field.name, misfits)
-            for field in self._fields
+            fit(
+                narrowed(_whole(table.column(declared.name)), declared.type),
+                field,
+                field.name,
+                misfits,
+            )
+            for field, declared in zip(self._fields, schema, strict=True)
         ]
         if misfits:
             return None
@@ -158,6 +167,13 @@ def _is_safe(text: bytes) -> bool:
         return text.isascii() or bool(text.decode())
     except UnicodeDecodeError:
         return False
+
+
+def _are_objects(block: Block) -> bool:
+    """Tell whether every row starts as an object does; Arrow takes a null for an empty one."""
+    firsts = np.frombuffer(block.data, np.uint8)[block.starts]
+    others = block.starts[firsts != ord("{")]
+    return all(_OBJECT.match(block.data, start) for start in others.tolist())
 
 
 def _read(text: bytes, schema: pa.Schema) -> pa.Table | None:

@@ -7,6 +7,7 @@ keep their shape, which :mod:`~service.engine.fitting` settles for every format 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -19,7 +20,13 @@ from service.engine.known_maps import spelt_out
 
 Coercer: TypeAlias = "Callable[[Any], Any]"
 
-_FOUND = {str: "a text", bool: "a boolean", dict: "an object", list: "a list"}
+_FOUND = {
+    str: "a text",
+    bool: "a boolean",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+}
 
 
 class Unfit(Exception):
@@ -39,13 +46,11 @@ class RowReader:
         if row.count(b"{") + row.count(b"[") > DEPTH and int(Structure(row).depths.max()) > DEPTH:
             raise Unfit(f"the row nests deeper than {DEPTH} levels")
         try:
-            value = json.loads(row.decode())
+            value = _parsed(row.decode())
         except UnicodeDecodeError:
             raise Unfit("the row is not UTF-8") from None
         except json.JSONDecodeError as problem:
             raise Unfit(f"the row is not JSON: {problem.msg}") from None
-        except (ValueError, RecursionError):
-            raise Unfit("the row is not JSON that can be read") from None
         if not isinstance(value, dict):
             raise Unfit(f"the row is {_found(value)} where an object is expected")
         coerced: dict[str, Any] = self._coerce(value)
@@ -110,6 +115,22 @@ class RowReader:
             ]
 
         return coerce
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number of more digits than Python converts
+        return json.loads(text, parse_int=_whole_or_infinite)
+
+
+def _whole_or_infinite(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        return math.inf
 
 
 def _plain(kind: Kind, path: str) -> Coercer:

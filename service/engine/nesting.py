@@ -82,7 +82,7 @@ def opened_map(column: Column) -> Opened:
 
 def opened_struct(column: Column) -> Opened:
     """Take a column of structs apart as if their fields were keys; absent fields are left out."""
-    names = sorted(column.type.names)
+    names = sorted(child.name for child in column.type if not pt.is_null(child.type))
     rows = len(column)
     fields = dict(zip(column.type.names, cast("pa.StructArray", column).flatten(), strict=True))
     present = np.zeros((rows, len(names)), bool)
@@ -98,6 +98,22 @@ def opened_struct(column: Column) -> Opened:
     keys = pa.array(names, pa.string()).take(pa.array(numbers))
     children = pa.StructArray.from_arrays([keys, values], names=["key", "value"])
     return Opened(valid(column), parents, children)
+
+
+def narrowed(column: Column, type: Any) -> Column:
+    """Leave out the fields of structs, at any depth, that ``type`` does not have."""
+    if column.type == type:
+        return column
+    if is_listing(type):
+        lists = opened(column)
+        return lists.as_lists(narrowed(lists.children, type.value_type))
+    given = dict(zip(column.type.names, cast("pa.StructArray", column).flatten(), strict=True))
+    parts = [narrowed(given[child.name], child.type) for child in type]
+    if not parts:
+        presence = pa.array(valid(column)).buffers()[1]
+        return pa.Array.from_buffers(type, len(column), [presence])
+    mask = pa.array(~valid(column)) if column.null_count else None
+    return pa.StructArray.from_arrays(parts, fields=list(type), mask=mask)
 
 
 def valid(column: Column) -> Marks:
