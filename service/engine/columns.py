@@ -68,12 +68,14 @@ class Stack:
         return pa.chunked_array(chunks, type)
 
     def values(self, name: str, type: pa.DataType, rows: Ints) -> Column:
-        """Give a column at some rows, null where a row's table lacks it."""
+        """Give a column at some rows, null where a row's table lacks it or the row is -1."""
         holders = self.holders(name)
         if not holders:
             return pa.nulls(len(rows), type)
         moved = self.rows_within(holders)
-        return pick(self.column(name, type), rows if moved is None else moved[rows])
+        if moved is not None:
+            rows = np.where(rows < 0, -1, moved[rows])
+        return pick(self.column(name, type), rows)
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every table holds."""
@@ -99,7 +101,10 @@ def column_in(table: pa.Table, name: str, type: pa.DataType) -> Chunks:
     """Give a column of a table in a type that can hold it; nulls when the table lacks it."""
     if name not in table.column_names:
         return pa.chunked_array([pa.nulls(table.num_rows, type)], type)
-    return pa.chunked_array([widened(chunk, type) for chunk in table.column(name).chunks], type)
+    column = table.column(name)
+    if column.type == type:
+        return column
+    return pa.chunked_array([widened(chunk, type) for chunk in column.chunks], type)
 
 
 def validity(column: Chunks) -> Bools | None:

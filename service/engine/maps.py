@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from catalog.identities import AuthenticatedState
 from catalog.schemas import Field, Kind
-from service.engine.arrow_types import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Chunks, Column
+from service.engine.arrow_types import IDENTITY, Chunks, Column
 from service.engine.columns import structs
 from service.engine.kernel import ordered_with_text, text_ranks
 from service.engine.ranking import (
@@ -138,18 +138,16 @@ def _primaries(profile: Ints, number: Ints, is_owned: Bools, newest: Ints) -> Bo
 
 
 def identity_map(entries: Entries, profile_count: int) -> Column:
-    """Build the ``identityMap`` of each profile."""
+    """Build the ``identityMap`` of each profile, of the type that schemas give it."""
     groups = run_starts(entries.profile, entries.namespace)
     items = pa.StructArray.from_arrays(
-        [entries.value, STATES.take(entries.state), pa.array(entries.is_primary)],
-        fields=list(IDENTITY_MAP.item_type.value_type),
+        [entries.value, STATES.take(pa.array(entries.state)), pa.array(entries.is_primary)],
+        names=[field.name for field in IDENTITY],
     )
-    lists = pa.ListArray.from_arrays(
-        pa.array(np.append(groups, len(items)), pa.int32()), items, type=IDENTITY_MAP.item_type
-    )
+    lists = pa.ListArray.from_arrays(pa.array(np.append(groups, len(items)), pa.int32()), items)
     names = entries.spellings.take(entries.namespace[groups])
     offsets = run_offsets(entries.profile[groups], profile_count)
-    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, lists, type=IDENTITY_MAP)
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, lists)
 
 
 def identities(entries: Entries, profile_count: int, element: Field) -> Column:
@@ -197,7 +195,6 @@ def segment_membership(maps: Column, profile: Ints, strength: Ints, profile_coun
         pa.array(np.append(groups, len(last)), pa.int32()),
         inner.keys.take(last),
         inner.items.take(last),
-        type=SEGMENT_MEMBERSHIP.item_type,
     )
     has_map = np.zeros(profile_count + 1, np.bool_)  # the end of the last is no null either
     has_map[profile[~_is_null(maps)]] = has_map[-1] = True
@@ -206,7 +203,6 @@ def segment_membership(maps: Column, profile: Ints, strength: Ints, profile_coun
         pa.array(offsets, pa.int32(), mask=~has_map),
         maps.keys.take(namespace_at[last[groups]]),
         segments,
-        type=SEGMENT_MEMBERSHIP,
     )
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from catalog.errors import NotFound
 from catalog.merge_policies import IdentityGraph
 from catalog.store_files import StoreFileKind
 from service.engine.cuts import load_of, tasks
@@ -96,11 +97,12 @@ class Plan(Document):
 
 
 def load_plan(key: str, files: Files) -> Plan:
-    """Read a stored plan. Raises :class:`PlanMismatch` when other versions made it."""
-    with files.open(key) as source:
-        document = source.read()
+    """Read a stored plan; raises :class:`PlanMismatch` when it is gone or of other versions."""
     try:
-        plan = Plan.model_validate_json(document)
+        with files.open(key) as source:
+            plan = Plan.model_validate_json(source.read())
+    except NotFound:
+        raise PlanMismatch("the plan is gone") from None
     except ValidationError:
         raise PlanMismatch("the plan has another form than this engine's") from None
     if (plan.engine_version, plan.libraries) != (ENGINE_VERSION, _libraries()):

@@ -62,12 +62,14 @@ class Scatter:
     def _gathered(self, numbers: Sequence[int], schema: pa.Schema) -> Iterator[pa.Table]:
         """Collect rows that must move, a slice's worth at a time."""
         waiting: list[pa.Table] = []
+        waiting_bytes = 0
         for number in numbers:
             for rows in self._moving(number, schema):
                 waiting.append(rows)
-                if sum(table.nbytes for table in waiting) >= self.snapshot.order.slice_size_bytes:
+                waiting_bytes += rows.nbytes
+                if waiting_bytes >= self.snapshot.order.slice_size_bytes:
                     yield pa.concat_tables(waiting)
-                    waiting = []
+                    waiting, waiting_bytes = [], 0
         if waiting:
             yield pa.concat_tables(waiting)
 

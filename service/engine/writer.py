@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -44,8 +44,12 @@ class PartWriter:
         if self._waiting_rows >= GROUP_ROWS:
             self._flush()
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Write what still waits."""
         self._flush()
+
+    def close(self) -> None:
+        """Write the footer; of a part that failed it is thrown away with the file."""
         self._parquet.close()
 
     def _flush(self) -> None:
@@ -75,7 +79,6 @@ class PartWriter:
 @contextmanager
 def writing_part(files: Files, key: str, schema: pa.Schema) -> Iterator[tuple[PartWriter, Writing]]:
     """Write a part under a key; it is there when the block ends, or never."""
-    with files.create(key) as sink:
-        writer = PartWriter(sink, schema)
+    with files.create(key) as sink, closing(PartWriter(sink, schema)) as writer:
         yield writer, sink
-        writer.close()
+        writer.finish()

@@ -134,28 +134,34 @@ def _profile(
     if order.updated_after is not None and last_update <= order.updated_after:
         return None
     fields = tuple(Field.from_json(document) for document in order.profile_fields)
-    values: dict[Path, Any] = {}
-    for fragment in sorted(fragments, key=lambda f: _strength(f[-1], order)):
-        for source in fragment:
-            values |= dict(_values(source.row, fields))
-    for path, leaf in _leaves(fields):
-        if leaf.kind is Kind.SEGMENT_MEMBERSHIP:
-            values[path] = _memberships(path, standing, order)
-    entries = _identity_entries(members, standing, key_of)
-    values["identityMap",] = _identity_map(entries, order)
-    for namespace in values["identityMap",]:
+    values = _merged(fragments, fields, order)
+    identity_map = _identity_map(_identity_entries(members, standing, key_of), order)
+    for namespace in identity_map:
         counters[f"namespace:{namespace}"] += 1
+    values["identityMap",] = identity_map
     row = _row({p: v for p, v in values.items() if v is not None and _asked(p, order.fields)})
     own = {field.name for field in fields}
     if any(path[0] == "identities" for path in order.fields) and "identities" not in own:
-        row["identities"] = [
-            _row({p: v for p, v in _values(one, None) if _asked(("identities", *p), order.fields)})
-            for one in _identities(values["identityMap",])
-        ]
+        row["identities"] = _identities(identity_map, order)
     if order.events is not None:
         row["timeSeriesEvents"] = _exported_events(events, order)
         counters["events"] += len(row["timeSeriesEvents"])
     return row
+
+
+def _merged(
+    fragments: list[list[Source]], fields: tuple[Field, ...], order: ExportOrder
+) -> dict[Path, Any]:
+    """Leaf by leaf the value of the strongest fragment that has one."""
+    values: dict[Path, Any] = {}
+    for fragment in sorted(fragments, key=lambda f: _strength(f[-1], order)):
+        for source in fragment:
+            values |= dict(_values(source.row, fields))
+    standing = [source for fragment in fragments for source in fragment]
+    for path, leaf in _leaves(fields):
+        if leaf.kind is Kind.SEGMENT_MEMBERSHIP:
+            values[path] = _memberships(path, standing, order)
+    return values
 
 
 def _fragments(records: list[Source]) -> list[list[Source]]:
@@ -258,11 +264,16 @@ def _identity_map(entries: dict[Identity, tuple[str, bool]], order: ExportOrder)
     return merged
 
 
-def _identities(identity_map: Row) -> list[Row]:
-    return [
+def _identities(identity_map: Row, order: ExportOrder) -> list[Row]:
+    """The same identities as a list, each with the fields asked for."""
+    entries = [
         {"id": entry["id"], "namespace": {"code": namespace}, "primary": entry["primary"]}
         for namespace, entries in identity_map.items()
         for entry in entries
+    ]
+    return [
+        _row({p: v for p, v in _values(one, None) if _asked(("identities", *p), order.fields)})
+        for one in entries
     ]
 
 

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.engine.ranking import Keys, distinct, ordered, places, run_offsets
+
+WORD = 2**64 - 1
+longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3)
+#: Half of the keys share their high half with another: as if a hash had collided.
+halves = st.sampled_from([0, 1, 2**63, WORD]) | st.integers(0, WORD)
+key_lists = st.lists(st.tuples(halves, halves), max_size=30)
+
+
+def keys_of(pairs):
+    hi, lo = ([pair[half] for pair in pairs] for half in (0, 1))
+    return Keys(np.array(hi, np.uint64), np.array(lo, np.uint64))
+
+
+def pairs_in(keys):
+    return list(zip(keys.hi.tolist(), keys.lo.tolist(), strict=True))
+
+
+@given(st.lists(st.tuples(longs, longs, longs), max_size=40))
+def test_rows_are_ordered_by_all_columns_and_ties_stay_in_order(rows):
+    columns = [np.array([row[n] for row in rows], np.int64) for n in range(3)]
+    want = sorted(range(len(rows)), key=lambda n: rows[n])
+    assert ordered(*columns).tolist() == want
+
+
+@pytest.mark.parametrize("spread", [1, 2**20, 2**40, 2**62])
+def test_the_order_is_the_same_whether_the_columns_fit_one_word_or_not(spread):
+    numbers = np.random.default_rng(spread % 97).integers(-spread, spread, (3, 500))
+    want = sorted(range(500), key=lambda n: tuple(numbers[:, n]))
+    assert ordered(*numbers).tolist() == want
+
+
+@given(key_lists)
+def test_distinct_keys_ascend_and_every_row_finds_its_own(pairs):
+    known, number = distinct(keys_of(pairs))
+    assert pairs_in(known) == sorted(set(pairs))
+    assert [pairs_in(known)[n] for n in number] == pairs
+
+
+@given(key_lists, key_lists)
+def test_a_key_is_found_only_where_both_halves_match(wanted, among):
+    known, _ = distinct(keys_of(among))
+    want = [pairs_in(known).index(key) if key in among else -1 for key in wanted]
+    assert places(keys_of(wanted), known).tolist() == want
+
+
+def test_missing_numbers_have_empty_runs():
+    assert run_offsets(np.array([1, 1, 3]), 5).tolist() == [0, 0, 2, 2, 3, 3]
