@@ -12,8 +12,10 @@ from catalog import errors
 
 ROOT = Path(__file__).parents[2]
 
-#: Homes and work folders of single machines; ``/root`` is also a user's name in prose.
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home/\w+|Users/\w+|root/\.\w+|work/\w+)")
+#: Homes and work folders of single machines, but for the homes of nobody in particular.
+MACHINE_PATHS = re.compile(
+    r"(?<![\w.])/(?:(?:home|Users)/(?!someone\b|you\b)\w+|root/\.\w+|work/\w+)"
+)
 REGISTRY_HOSTS = re.compile(
     r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|index-url[ =]+\S*//"
     r"|//[\w.-]*(?:registry|artifactory|nexus|mirror)[\w.-]*[:/]",
