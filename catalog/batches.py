@@ -26,6 +26,7 @@ class BatchState(StrEnum):
     ACTIVE = "active"  # its files are visible
     FAILED = "failed"  # nothing of it is visible; its errors say why
     ABORTED = "aborted"  # a caller gave it up before it was active
+    INACTIVE = "inactive"  # it was active; nothing of it is in the data set or later exports
 
 
 class BatchEvent(StrEnum):
@@ -33,6 +34,8 @@ class BatchEvent(StrEnum):
     ACTIVATE = "activate"
     FAIL = "fail"
     ABORT = "abort"
+    REVERT = "revert"
+    REPLACE = "replace"  # another batch, naming it as a predecessor, became active
 
 
 LIFECYCLE = Lifecycle(
@@ -41,6 +44,7 @@ LIFECYCLE = Lifecycle(
     {
         BatchState.LOADING: {
             BatchEvent.COMPLETE: BatchState.LOADED,
+            BatchEvent.FAIL: BatchState.FAILED,
             BatchEvent.ABORT: BatchState.ABORTED,
         },
         BatchState.LOADED: {
@@ -53,11 +57,19 @@ LIFECYCLE = Lifecycle(
             BatchEvent.FAIL: BatchState.FAILED,
             BatchEvent.ABORT: BatchState.ABORTED,
         },
-        BatchState.ACTIVE: {},
+        BatchState.ACTIVE: {
+            BatchEvent.REVERT: BatchState.INACTIVE,
+            BatchEvent.REPLACE: BatchState.INACTIVE,
+        },
         BatchState.FAILED: {},
         BatchState.ABORTED: {},
+        BatchState.INACTIVE: {},
     },
 )
+
+#: States with an end: ``finished_at`` is set in these and only in these. It stays what it was
+#: when an active batch becomes inactive; ``updated_at`` tells when that was.
+ENDED = frozenset({BatchState.ACTIVE, BatchState.FAILED, BatchState.ABORTED, BatchState.INACTIVE})
 
 
 class FileFormat(StrEnum):

@@ -23,9 +23,9 @@ CREATE TABLE batches (
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
     CONSTRAINT batch_state_is_known CHECK (
-        state IN ('loading', 'loaded', 'exporting', 'active', 'failed', 'aborted')),
+        state IN ('loading', 'loaded', 'exporting', 'active', 'failed', 'aborted', 'inactive')),
     CONSTRAINT only_ended_batches_have_an_end CHECK (
-        (finished_at IS NOT NULL) = (state IN ('active', 'failed', 'aborted'))),
+        (finished_at IS NOT NULL) = (state IN ('active', 'failed', 'aborted', 'inactive'))),
     CONSTRAINT a_batch_waits_for_a_job CHECK (
         state NOT IN ('loaded', 'exporting') OR job_id IS NOT NULL),
     CONSTRAINT a_completed_batch_has_its_place CHECK (
@@ -103,3 +103,5 @@ COMMENT ON COLUMN store_files.added IS
 
 -- Serves the files of a snapshot.
 CREATE INDEX store_files_of_a_sandbox ON store_files (sandbox_id, added);
+-- Serves the removal of a batch.
+CREATE INDEX store_files_of_a_batch ON store_files (batch_id);

@@ -131,15 +131,41 @@ class BatchStore:
             raise Conflict(f"batch {id} was moved by someone else: ask again")
         return _batch(row)
 
-    async def give_up(self, scope: Scope, id: BatchId, *, actor: str) -> Batch | None:
-        """Abort a batch that no job fills, or return None: one does by now, or it has ended.
+    async def give_up(
+        self,
+        scope: Scope,
+        id: BatchId,
+        *,
+        actor: str,
+        event: BatchEvent = BatchEvent.ABORT,
+        errors: Sequence[BatchError] = (),
+    ) -> Batch | None:
+        """End a batch that no job fills, or return None: one does by now, or it has ended.
 
-        A batch that a job fills ends with the job, and then by :meth:`abort`.
+        A batch that a job fills ends with the job, and then by :meth:`abort` or :meth:`fail`.
         """
         row = await SQL["give_up"].row(
-            self._db, **_of(scope), **_along(BatchEvent.ABORT), id=id, actor=actor
+            self._db,
+            **_of(scope),
+            **_along(event),
+            id=id,
+            actor=actor,
+            errors=[asdict(error) for error in errors],
         )
         return _batch(row) if row else None
+
+    async def withdraw(
+        self, scope: Scope, ids: Sequence[BatchId], event: BatchEvent, *, actor: str
+    ) -> tuple[BatchId, ...]:
+        """Take active batches from their readers, and return which of ``ids`` those were.
+
+        Their rows leave the profile store by :meth:`StoreFileStore.remove`, in the same
+        transaction and after this: whoever locks batches and a sandbox locks the batches first.
+        """
+        rows = await SQL["withdraw"].rows(
+            self._db, **_of(scope), **_along(event), ids=list(ids), actor=actor
+        )
+        return tuple(row["id"] for row in rows)
 
     async def activate(
         self,
@@ -181,10 +207,15 @@ class BatchStore:
         job_id: JobId,
         errors: Sequence[BatchError],
         metrics: Mapping[BatchMetric, int],
+        *,
+        actor: str | None = None,
     ) -> None:
-        """End every batch of a job as failed, each with the same reasons."""
+        """End every batch of a job as failed, each with the same reasons.
+
+        Without ``actor`` the job did it.
+        """
         await self._finish(
-            job_id, BatchEvent.FAIL, actor=_actor(job_id), errors=errors, metrics=metrics
+            job_id, BatchEvent.FAIL, actor=actor or _actor(job_id), errors=errors, metrics=metrics
         )
 
     async def abort(self, job_id: JobId, *, actor: str | None = None) -> None:

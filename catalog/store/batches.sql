@@ -91,10 +91,14 @@ WITH sent AS (
 SELECT *, false AS is_worked_on FROM moved
 
 -- name: give_up
--- Aborts a batch that no job fills yet. Finds nothing once it was completed or aborted.
+-- Ends a batch that no job fills yet, as its caller says. Finds nothing once it was completed
+-- or has ended.
 WITH moved AS (
     UPDATE batches
-       SET state = :target::text, finished_at = now(), updated_at = now()
+       SET state = :target::text,
+           errors = errors || :errors::jsonb,
+           finished_at = now(),
+           updated_at = now()
      WHERE id = :id
        AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND job_id IS NULL
@@ -146,6 +150,21 @@ WITH moved AS (
            finished_at = now(),
            updated_at = now()
      WHERE job_id = :job_id
+       AND state = ANY (:sources::text[])
+ RETURNING id, state
+), noted AS (
+    INSERT INTO batch_events (batch_id, event, state, actor)
+    SELECT id, :event, state, :actor FROM moved
+)
+SELECT id FROM moved
+
+-- name: withdraw
+-- Takes active batches from their readers, and notes why. Those that are not active are left.
+WITH moved AS (
+    UPDATE batches
+       SET state = :target::text, updated_at = now()
+     WHERE id = ANY (:ids::text[])
+       AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND state = ANY (:sources::text[])
  RETURNING id, state
 ), noted AS (

@@ -22,12 +22,19 @@ class StoreFileStore:
         self._db = db
 
     async def add(
-        self, scope: Scope, batch_id: BatchId, *, is_upsert: bool, files: Sequence[NewStoreFile]
+        self,
+        scope: Scope,
+        batch_id: BatchId,
+        *,
+        is_upsert: bool,
+        files: Sequence[NewStoreFile],
+        replacing: Sequence[BatchId] = (),
     ) -> int:
         """Add what a batch brings and return the commit number from which it can be seen.
 
-        The sandbox's row stays locked until the transaction ends: call this late in it. A
-        batch without rows has no files and still takes a number.
+        What the batches it is ``replacing`` brought goes with the same number: no snapshot has
+        both, and none has neither. The sandbox's row stays locked until the transaction ends:
+        call this late in it. A batch without rows has no files and still takes a number.
         """
         commit, ingested_at = await self._next_commit(scope)
         added = await SQL["add"].rows(
@@ -44,6 +51,17 @@ class StoreFileStore:
         )
         if len(added) != len(files):
             raise NotFound("batch", batch_id)
+        await self._remove(scope, replacing, commit)
+        return commit
+
+    async def remove(self, scope: Scope, batch_ids: Sequence[BatchId]) -> int:
+        """Take what batches brought out of the profile store; return the commit number.
+
+        Snapshots below that number still have it, so jobs that pinned one go on. The sandbox's
+        row stays locked until the transaction ends, as by :meth:`add`.
+        """
+        commit, _ = await self._next_commit(scope)
+        await self._remove(scope, batch_ids, commit)
         return commit
 
     async def snapshot(self, scope: Scope) -> int:
@@ -57,6 +75,9 @@ class StoreFileStore:
         """Every file of a snapshot, ordered by ingest number, then by the bytes of its key."""
         rows = await SQL["files_at"].rows(self._db, **_of(scope), commit=commit)
         return tuple(_store_file(row) for row in rows)
+
+    async def _remove(self, scope: Scope, batch_ids: Sequence[BatchId], commit: int) -> None:
+        await SQL["remove"].rows(self._db, **_of(scope), batch_ids=list(batch_ids), commit=commit)
 
     async def _next_commit(self, scope: Scope) -> tuple[int, datetime]:
         row = await SQL["next_commit"].row(self._db, **_of(scope))

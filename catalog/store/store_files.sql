@@ -21,6 +21,14 @@ SELECT batches.sandbox_id, batches.organisation_id, batches.dataset_id, batches.
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
 RETURNING id
 
+-- name: remove
+-- Takes the files of batches out of all later snapshots.
+UPDATE store_files SET removed = :commit
+ WHERE batch_id = ANY (:batch_ids::text[])
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND removed IS NULL
+RETURNING id
+
 -- name: snapshot
 -- The last commit number of a sandbox.
 SELECT commit_number FROM sandboxes

@@ -1,4 +1,4 @@
-"""What may be asked of batches: open one, upload to it, complete it, give it up, look at it."""
+"""What may be asked of batches: open one, upload to it, complete it, take it back, look at it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable
 from catalog.batches import (
     LIFECYCLE,
     Batch,
+    BatchError,
     BatchEvent,
     BatchFilter,
     BatchId,
@@ -25,8 +26,12 @@ from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.jobs import JobStore
+from catalog.store.store_files import StoreFileStore
 from service.storage import keys, streams
 from service.storage.files import Files
+
+#: What a batch says of itself when nothing but its caller's word is known.
+FAILED_BY_CALLER = BatchError(code="failed_by_caller", description="its caller said that it failed")
 
 
 class Batches:
@@ -122,12 +127,26 @@ class Batches:
 
     async def abort(self, id: BatchId, *, by: Caller) -> Batch:
         """Give a batch up before it is active, and its promotion with it. Safe to repeat."""
+        return await self._give_up(id, BatchEvent.ABORT, errors=(), by=by)
+
+    async def fail(self, id: BatchId, *, by: Caller) -> Batch:
+        """As :meth:`abort`, but the batch counts as failed: its caller knows that it is bad."""
+        return await self._give_up(id, BatchEvent.FAIL, errors=(FAILED_BY_CALLER,), by=by)
+
+    async def revert(self, id: BatchId, *, by: Caller) -> Batch:
+        """Take an active batch out of its data set and of the profile store. Safe to repeat.
+
+        Whoever asks from now on finds nothing of it. Export jobs that were submitted before
+        pinned what there was and finish with it.
+        """
         async with self._database.transaction() as db:
-            aborted = await BatchStore(db).give_up(by.scope, id, actor=by.client_id)
-        if aborted is not None:
-            return aborted
-        async with self._database.transaction() as db:
-            return await self._abort_with_job(db, id, by=by)
+            batches = BatchStore(db)
+            batch = await batches.lock(by.scope, id)
+            if batch.state is not BatchState.INACTIVE:
+                LIFECYCLE.after(batch.state, BatchEvent.REVERT, id=id)
+                await batches.withdraw(by.scope, [id], BatchEvent.REVERT, actor=by.client_id)
+                await StoreFileStore(db).remove(by.scope, [id])
+            return await batches.find(by.scope, id)
 
     async def find(self, id: BatchId, *, by: Caller) -> Batch:
         async with self._database.transaction() as db:
@@ -150,22 +169,40 @@ class Batches:
             _must_take_uploads(await batches.lock(by.scope, id), dataset_id)
             return await batches.keep_upload(id, upload, sha256=sha256)
 
-    async def _abort_with_job(self, db: Connection, id: BatchId, *, by: Caller) -> Batch:
-        """Abort a batch that a promotion fills: the job first, as its worker locks them."""
-        batches, jobs = BatchStore(db), JobStore(db)
+    async def _give_up(
+        self, id: BatchId, event: BatchEvent, *, errors: tuple[BatchError, ...], by: Caller
+    ) -> Batch:
+        async with self._database.transaction() as db:
+            ended = await BatchStore(db).give_up(
+                by.scope, id, actor=by.client_id, event=event, errors=errors
+            )
+        if ended is not None:
+            return ended
+        async with self._database.transaction() as db:
+            return await _give_up_with_job(db, id, event, errors=errors, by=by)
+
+
+async def _give_up_with_job(
+    db: Connection, id: BatchId, event: BatchEvent, *, errors: tuple[BatchError, ...], by: Caller
+) -> Batch:
+    """End a batch that a promotion fills: the job first, as its worker locks them."""
+    batches, jobs = BatchStore(db), JobStore(db)
+    batch = await batches.find(by.scope, id)
+    if batch.state is BatchState.LOADED and batch.job_id is not None:
+        job = await jobs.lock(by.scope, batch.job_id, kind=JobKind.PROMOTION)
         batch = await batches.find(by.scope, id)
-        if batch.state is BatchState.LOADED and batch.job_id is not None:
-            job = await jobs.lock(by.scope, batch.job_id, kind=JobKind.PROMOTION)
-            batch = await batches.find(by.scope, id)
-            if batch.state is BatchState.LOADED:
-                await jobs.move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
+        if batch.state is BatchState.LOADED:
+            await jobs.move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
+            if event is BatchEvent.FAIL:
+                await batches.fail(job.id, errors, {}, actor=by.client_id)
+            else:
                 await batches.abort(job.id, actor=by.client_id)
-                return await batches.find(by.scope, id)
-        if batch.state is BatchState.EXPORTING:
-            raise Conflict(f"batch {id} is written by export job {batch.job_id}: cancel that")
-        if batch.state is not BatchState.ABORTED:
-            LIFECYCLE.after(batch.state, BatchEvent.ABORT, id=id)
-        return batch
+            return await batches.find(by.scope, id)
+    if batch.state is BatchState.EXPORTING:
+        raise Conflict(f"batch {id} is written by export job {batch.job_id}: cancel that")
+    if batch.state is not LIFECYCLE.target(event):
+        LIFECYCLE.after(batch.state, event, id=id)
+    return batch
 
 
 def _must_take_uploads(batch: Batch, dataset_id: str) -> None:

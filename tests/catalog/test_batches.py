@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.batches import LIFECYCLE, LONGEST_PATH, BatchEvent, BatchState, upload_path
+from catalog.batches import (
+    ENDED,
+    LIFECYCLE,
+    LONGEST_PATH,
+    BatchEvent,
+    BatchState,
+    upload_path,
+)
 from catalog.errors import IllegalTransition, InvalidField
 
 PART = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/"), min_size=1)
@@ -49,9 +56,14 @@ def test_every_path_of_named_parts_is_taken(parts):
 
 
 def test_only_loading_and_loaded_batches_can_be_given_up_by_their_caller():
-    for state in {BatchState.ACTIVE, BatchState.FAILED, BatchState.ABORTED}:
+    for state in ENDED:
         with pytest.raises(IllegalTransition, match=f"batch b1 is {state}: cannot abort"):
             LIFECYCLE.after(state, BatchEvent.ABORT, id="b1")
+
+
+def test_only_active_batches_can_be_taken_back():
+    for event in (BatchEvent.REVERT, BatchEvent.REPLACE):
+        assert LIFECYCLE.sources(event) == (BatchState.ACTIVE,)
 
 
 def test_every_state_can_be_reached_and_every_event_leads_to_one():

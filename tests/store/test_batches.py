@@ -10,6 +10,7 @@ import pytest
 
 from catalog.batches import (
     BatchError,
+    BatchEvent,
     BatchFilter,
     BatchId,
     BatchMetric,
@@ -199,6 +200,30 @@ async def test_giving_up_finds_only_batches_that_no_job_fills(batches, db, scope
     assert await batches.give_up(scope, loading.id, actor="me") is None
     assert await batches.give_up(scope, loaded.id, actor="me") is None
     assert await history(db, loading.id) == [("abort", "aborted", "me")]
+
+
+async def test_giving_up_as_failed_keeps_the_reason(batches, db, scope):
+    loading, reason = await a_batch(db, scope), BatchError(code="c", description="d")
+    failed = await batches.give_up(
+        scope, loading.id, actor="me", event=BatchEvent.FAIL, errors=[reason]
+    )
+    assert failed is not None
+    assert (failed.state, failed.errors) == (BatchState.FAILED, (reason,))
+
+
+async def test_withdrawing_hides_active_batches_and_leaves_the_others(
+    batches, db, scope, foreign_scope
+):
+    active, loading = await a_loaded_batch(db, scope), await a_batch(db, scope)
+    await batches.activate(active.job_id, files=[a_file(active.id)], metrics={})
+    both = [active.id, loading.id, "nothing"]
+    withdraw = batches.withdraw
+    assert await withdraw(foreign_scope, both, BatchEvent.REVERT, actor="me") == ()
+    assert await withdraw(scope, both, BatchEvent.REVERT, actor="me") == (active.id,)
+    assert await withdraw(scope, both, BatchEvent.REVERT, actor="me") == ()
+    assert await batches.count_files(scope, active.id) == 0
+    assert (await batches.find(scope, active.id)).finished_at is not None
+    assert (await history(db, active.id))[-1] == ("revert", "inactive", "me")
 
 
 async def test_a_batch_is_worked_on_while_a_worker_holds_its_job(batches, db, scope):

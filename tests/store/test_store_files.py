@@ -43,10 +43,30 @@ async def test_a_snapshot_holds_what_was_added_by_then(store, db, scope):
 
 async def test_a_removed_file_stays_in_the_snapshots_it_was_in(store, db, scope):
     batch = await a_loaded_batch(db, scope)
+    other = await a_loaded_batch(db, scope)
     await add(store, scope, batch, "a")
-    await db.execute("UPDATE store_files SET removed = 2")
-    assert await keys_at(store, scope, 1) == ["a"]
-    assert await keys_at(store, scope, 2) == []
+    await add(store, scope, other, "b")
+    assert await store.remove(scope, [batch.id]) == 3
+    assert await store.remove(scope, [batch.id]) == 4
+    assert await keys_at(store, scope, 2) == ["a", "b"]
+    assert await keys_at(store, scope, 3) == ["b"]
+
+
+async def test_a_batch_comes_and_what_it_replaces_goes_with_one_number(store, db, scope):
+    old, new = await a_loaded_batch(db, scope), await a_loaded_batch(db, scope)
+    await add(store, scope, old, "old")
+    commit = await store.add(
+        scope, new.id, is_upsert=False, files=[a_file("new")], replacing=[old.id]
+    )
+    assert await keys_at(store, scope, commit - 1) == ["old"]
+    assert await keys_at(store, scope, commit) == ["new"]
+
+
+async def test_another_sandbox_removes_nothing(store, db, scope, foreign_scope):
+    batch = await a_loaded_batch(db, scope)
+    await add(store, scope, batch, "a")
+    await store.remove(foreign_scope, [batch.id])
+    assert await keys_at(store, scope, 9) == ["a"]
 
 
 async def test_files_come_in_merge_order_then_by_the_bytes_of_their_keys(store, db, scope):

@@ -405,7 +405,52 @@ async def test_an_active_batch_cannot_be_given_up(adobe, db, batch):
     assert body["detail"] == f"batch {batch['id']} is active: cannot abort"
 
 
-@pytest.mark.parametrize("action", ["FAIL", "REVERT", "revert", "INITIALIZE", ""])
+@pytest.mark.parametrize("is_completed", [False, True])
+async def test_a_batch_fails_by_its_callers_word_and_its_promotion_with_it(
+    adobe, db, batch, is_completed
+):
+    if is_completed:
+        await act(adobe, batch, "COMPLETE")
+    for _ in range(2):
+        answer = await act(adobe, batch, "FAIL")
+        shown = await answer.json()
+        assert (answer.status, shown["status"]) == (200, "failed")
+        assert [error["code"] for error in shown["errors"]] == ["failed_by_caller"]
+    assert await db.fetch("SELECT FROM jobs WHERE state <> 'cancelled'") == []
+    assert problem(await (await act(adobe, batch, "ABORT")).json()) == (409, "illegal_transition")
+
+
+@pytest.mark.parametrize("action", ["REVERT", "revert"])
+async def test_a_reverted_batch_is_inactive_and_lists_no_files(adobe, db, batch, action):
+    await act(adobe, batch, "COMPLETE")
+    file = NewDatasetFile(
+        batch_id=batch["id"], name="f", key="k", size_bytes=1, row_count=1, sha256="00"
+    )
+    job_id = await db.fetchval("SELECT id FROM jobs")
+    await BatchStore(db).activate(job_id, files=[file], metrics={})
+    for _ in range(2):
+        answer = await act(adobe, batch, action)
+        assert (answer.status, (await answer.json())["status"]) == (200, "inactive")
+    assert await db.fetchval("SELECT commit_number FROM sandboxes") == 1
+    listed = await adobe.get(f"/data/foundation/export/batches/{batch['id']}/files")
+    assert (await listed.json())["data"] == []
+    found = await adobe.get("/data/foundation/catalog/batches?status=inactive")
+    assert list(await found.json()) == [batch["id"]]
+    for again in ("ABORT", "FAIL"):
+        body = await (await act(adobe, batch, again)).json()
+        assert problem(body) == (409, "illegal_transition")
+
+
+async def test_only_an_active_batch_can_be_reverted(adobe, batch):
+    for action in ("COMPLETE", "FAIL"):
+        body = await (await act(adobe, batch, "REVERT")).json()
+        assert problem(body) == (409, "illegal_transition")
+        await act(adobe, batch, action)
+    body = await (await act(adobe, batch, "REVERT")).json()
+    assert body["detail"] == f"batch {batch['id']} is failed: cannot revert"
+
+
+@pytest.mark.parametrize("action", ["REPLACE", "INITIALIZE", ""])
 async def test_other_actions_are_refused(adobe, batch, action):
     answer = await act(adobe, batch, action)
     assert problem(await answer.json()) == (400, "invalid_field")
@@ -417,6 +462,8 @@ async def test_another_organisation_can_do_nothing_with_a_batch(adobe, foreign, 
         await put(foreign, batch),
         await act(foreign, batch, "COMPLETE"),
         await act(foreign, batch, "ABORT"),
+        await act(foreign, batch, "FAIL"),
+        await act(foreign, batch, "REVERT"),
     ):
         assert problem(await answer.json()) == (404, "not_found")
     assert stored(settings) == []

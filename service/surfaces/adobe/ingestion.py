@@ -1,4 +1,4 @@
-"""Batch ingestion: open a batch, send its files, complete it or give it up."""
+"""Batch ingestion: open a batch, send its files, complete it, give it up or take it back."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ async def show(request: web.Request) -> web.Response:
 
 async def act(request: web.Request) -> web.Response:
     batches, action = request.app[OPERATIONS].batches, request.query.get("action", "").upper()
-    match action:
-        case "COMPLETE":
-            batch = await batches.complete(_id(request), by=request[CALLER])
-        case "ABORT":
-            batch = await batches.abort(_id(request), by=request[CALLER])
-        case "FAIL" | "REVERT":
-            raise InvalidField("action", f"{action} is not supported yet: COMPLETE or ABORT")
-        case _:
-            raise InvalidField("action", f"{action!r} is none of COMPLETE, ABORT")
-    return answer(_wire(request, batch))
+    actions = {
+        "COMPLETE": batches.complete,
+        "ABORT": batches.abort,
+        "FAIL": batches.fail,
+        "REVERT": batches.revert,
+    }
+    if action not in actions:
+        raise InvalidField("action", f"{action!r} is none of {', '.join(actions)}")
+    return answer(_wire(request, await actions[action](_id(request), by=request[CALLER])))
 
 
 async def upload(request: web.Request) -> web.Response:

@@ -21,6 +21,7 @@ STATUS: Final = {
     BatchState.ACTIVE: "success",
     BatchState.FAILED: "failed",
     BatchState.ABORTED: "aborted",
+    BatchState.INACTIVE: "inactive",
 }
 
 #: Two words for one thing; the documents use both.
@@ -28,7 +29,7 @@ _SYNONYMS = {"active": "success", "failure": "failed"}
 
 #: The documents name these too. No batch of ours is ever called so: they find nothing.
 _UNUSED = frozenset(
-    {"queued", "retrying", "stalled", "abandoned", "inactive", "staged", "staging"}
+    {"queued", "retrying", "stalled", "abandoned", "staged", "staging"}
     | {"deleted", "archived", "retained"}
 )
 
