@@ -32,7 +32,7 @@ def demo(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=2 * PATIENCE_SECONDS,
         env={**os.environ, "TMPDIR": str(place)},
     )
     assert done.returncode == 0, done.stderr
