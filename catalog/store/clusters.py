@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from catalog.store import leash
-from catalog.store.accounts import Account, name_of
+from catalog.store.accounts import Account, name_of, place_for
 from catalog.store.binaries import Binaries
 from catalog.store.obstacles import Obstacle
 
@@ -51,6 +51,31 @@ def make(
     )
     cluster.rename(data)
     shutil.rmtree(fresh)
+
+
+def room_elsewhere(folder: Path, account: Account) -> Path:
+    """Make room for the database of ``folder`` where ``account`` can reach it, and say where."""
+    databases = place_for(account) / "databases"
+    databases.mkdir(exist_ok=True)
+    databases.chmod(0o755)
+    _remove_abandoned(databases)
+    home = Path(tempfile.mkdtemp(dir=databases))
+    home.chmod(0o711)
+    (home / "folder").write_text(f"{folder}\n", encoding="utf-8")
+    return home / "data"
+
+
+def _remove_abandoned(databases: Path) -> None:
+    """Remove databases of temporary folders that are gone, as tests and demos leave them.
+
+    Of no others: a folder that is not mounted looks like one that is gone.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for note in databases.glob("*/folder"):
+        folder = Path(note.read_text(encoding="utf-8").rstrip("\n"))
+        is_gone = folder.is_relative_to(temporary) and not folder.exists()
+        if is_gone and not processes_in(note.parent / "data"):
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def _initdb(programs: Binaries, account: Account | None, *options: str) -> None:

@@ -28,7 +28,7 @@ from typing import Any, TextIO
 import asyncpg
 
 from catalog.store import binaries, clusters, leash
-from catalog.store.accounts import Account, name_of, place_for, unprivileged
+from catalog.store.accounts import Account, name_of, unprivileged
 from catalog.store.obstacles import Obstacle
 
 ROLE = "app"
@@ -165,12 +165,7 @@ class EmbeddedPostgres:
                 f"the user {account.name}, to whom {data} belongs, can no longer enter it: allow "
                 f"it to pass through the directories above (chmod o+x), or set DATABASE_URL"
             )
-        databases = place_for(account) / "databases"
-        databases.mkdir(mode=0o755, exist_ok=True)
-        home = Path(tempfile.mkdtemp(dir=databases))
-        home.chmod(0o711)
-        (home / "folder").write_text(f"{self.folder}\n", encoding="utf-8")
-        _point(self.folder / "data.location", home / "data")
+        _point(self.folder / "data.location", clusters.room_elsewhere(self.folder, account))
         return self.data
 
     def _settle_socket(self, data: Path, account: Account | None) -> None:

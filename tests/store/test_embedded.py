@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 from pathlib import Path
 
@@ -301,6 +302,31 @@ async def test_below_a_private_directory_the_database_lies_elsewhere(
     assert await ask(again, "SELECT count(*) FROM kept") == 0
     again.remove()
     assert not list((place / "databases").iterdir())
+
+
+@needs_root
+async def test_a_strict_umask_keeps_nobody_out(private_folder: Path, place: Path):
+    before = os.umask(0o077)
+    try:
+        postgres = EmbeddedPostgres(private_folder)
+        await postgres.start()
+    finally:
+        os.umask(before)
+    assert postgres.data.is_relative_to(place)
+    postgres.stop()
+
+
+@needs_root
+def test_databases_of_temporary_folders_that_are_gone_are_removed(place: Path, nobody: Account):
+    temporary, kept = Path(tempfile.mkdtemp()), Path("/not-mounted/data")
+    gone, elsewhere = (clusters.room_elsewhere(each, nobody) for each in (temporary, kept))
+    assert clusters.room_elsewhere(temporary, nobody).parent.exists()
+    assert gone.parent.exists()
+    temporary.rmdir()
+    clusters.room_elsewhere(kept, nobody)
+    assert not gone.parent.exists()
+    assert elsewhere.parent.exists()
+    assert elsewhere.is_relative_to(place)
 
 
 @needs_root
