@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
+from catalog.errors import Unavailable
 from catalog.store.obstacles import Obstacle
 
 Record = asyncpg.Record
@@ -17,6 +18,17 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 
+
+_Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+#: What a connection looks like whose other end has gone.
+_LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
 
 #: A server that starts up answers within seconds that it does.
 _PATIENCE_SECONDS = 15
@@ -66,6 +78,41 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction: what is written is seen whole, or not at all."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        """Lend a connection inside a transaction: what is written is seen whole, or not at all.
+
+        Refuses with Unavailable, nothing having been done, when the server cannot be reached.
+        """
+        connection, transaction = await self._begin()
+        try:
+            try:
+                yield connection
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+        finally:
+            await self._pool.release(connection)
+
+    async def _begin(self) -> tuple[_Lent, asyncpg.transaction.Transaction]:
+        """Open a transaction on a connection that works.
+
+        The pool does not ask whether an idle connection survived: opening the transaction does,
+        and until that has succeeded nothing is lost by trying with the next one.
+        """
+        for _ in range(self._pool.get_max_size()):
+            try:
+                connection = await self._pool.acquire()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise Unavailable("the database cannot be reached") from error
+            transaction = connection.transaction()
+            try:
+                await transaction.start()
+            except _LOST:
+                connection.terminate()
+                await self._pool.release(connection)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+            else:
+                return connection, transaction
+        raise Unavailable("the database closed every connection")

@@ -24,7 +24,7 @@ class Readiness:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS), self._database.transaction() as db:
                 await db.execute("SELECT 1")
-        except Exception:
+        except Exception:  # noqa: BLE001 -- whatever it is, no call would fare better
             _LOG.warning("the database does not answer", exc_info=True)
             return False
         return True
