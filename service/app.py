@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from catalog.errors import Invalid
-from service.surfaces import probes
+from service.surfaces import probes, specification
 from service.surfaces.adobe import (
     batches,
     callers,
@@ -48,6 +48,7 @@ ROUTES: list[web.RouteDef] = [
     *namespaces.ROUTES,
     *sandboxes.ROUTES,
     *schemas.ROUTES,
+    *specification.ROUTES,
 ]
 
 #: Collections whose names documents and clients spell in several ways, and all ways there are;

@@ -124,7 +124,7 @@ def test_numbers_with_a_gap_or_twice_are_a_defect(names: list[str], tmp_path: Pa
 def test_a_built_wheel_carries_every_sql_file(tmp_path: Path):
     for name in ("catalog", "service", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "openapi.yaml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", "dist", "."], cwd=tmp_path, check=True)

@@ -2,6 +2,7 @@
 
 ``adobe`` calls as a client of the organisation of ``scope``, ``foreign`` as one of another
 organisation; both reach the same service. What they send is what every known client sends.
+What they are answered is held to ``openapi.yaml``, whatever the test is about.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from service.operations.tokens import new_secret, secret_hash
 from service.settings import DataSettings, Settings
 from service.storage.files import Files
 from service.surfaces.http import Operations
+from tests.specification import Conformance
 
 HttpClient = TestClient[web.Request, web.Application]
 
@@ -45,8 +47,11 @@ async def operations(database: Database, settings: Settings) -> Operations:
 
 @pytest.fixture
 async def running(operations: Operations) -> AsyncIterator[TestServer]:
-    async with TestServer(application(operations)) as running:
+    app = application(operations)
+    conformance = Conformance(app)
+    async with TestServer(app) as running:
         yield running
+    assert not conformance.violations, "\n".join(conformance.violations)
 
 
 @pytest.fixture
