@@ -197,10 +197,11 @@ async def download(
 
 def show(exported: Exported, console: Console) -> None:
     """Show the files and what the job counted."""
-    table = plain_table("file", ">size", ">rows", "")
+    folder = exported.files[0].path.parent
+    table = plain_table(f"file in {folder}", ">size", ">rows", "")
     for file in exported.files:
         table.add_row(
-            str(file.path),
+            file.path.name,
             size(file.size_bytes),
             f"{peek.row_count(file.path):,}",
             "was there" if file.was_there else "",

@@ -1,0 +1,89 @@
+"""The commands that are clients, as processes, against a service that runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from service.cli.exports import JOBS
+from tests.acceptance.service import COMMAND, PATIENCE_SECONDS, Service, running
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder that the user of a private database can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="command-line-"))
+    folder.chmod(0o711)
+    yield folder / "data"
+    shutil.rmtree(folder)
+
+
+def refused(service: Service, *arguments: str) -> str:
+    """Call a command that is to end with 1; return what it said."""
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        service.command(*arguments)
+    assert ended.value.returncode == 1
+    return f"{ended.value.stdout}{ended.value.stderr}"
+
+
+def test_a_file_goes_in_and_profiles_come_out(data_dir, tmp_path):
+    good, bad = tmp_path / "people.csv", tmp_path / "bad.csv"
+    good.write_text("memberId,email,points\n1,a@example.com,7\n2,,8\n")
+    bad.write_text("memberId,email,points\n3,c@example.com,9\n4,,many\n")
+    named = ["--name", "Members", "--identity", "memberId=memberId", "--identity", "email=Email"]
+    folder = tmp_path / "out"
+    with running(data_dir) as service:
+        made = json.loads(service.command("ingest", str(good), *named, "--json").stdout)
+        said = refused(service, "ingest", str(bad), "--name", "Members")
+        said_to_machines = refused(service, "ingest", str(bad), "--name", "Members", "--json")
+        first = service.command("export", "--graph", "pdg", "--to", str(folder))
+        job_id = json.loads(service.command("jobs", "list", "--json").stdout)[0]["id"]
+        again = service.command("export", "--job", str(job_id), "--to", str(folder))
+        shown = service.command("jobs", "show", str(job_id)).stdout
+        unknown = refused(service, "jobs", "show", "999")
+    assert (made["status"], made["metrics"]["outputRecordCount"]) == ("success", 2)
+    assert "bad.csv:2" in said
+    assert "is failed: nothing of it is visible" in said
+    assert json.loads(said_to_machines[: said_to_machines.rindex("}") + 1])["status"] == "failed"
+    (file,) = folder.glob("*.parquet")
+    rows = pq.read_table(file).to_pylist()
+    assert {row["memberId"]: row["points"] for row in rows} == {"1": 7, "2": 8}
+    assert "was there" not in first.stdout
+    assert "was there" in again.stdout
+    assert f"export job {job_id} is succeeded" in shown
+    assert "no export job 999 (404, request " in unknown
+
+
+@pytest.mark.parametrize(
+    ("options", "status"), [([], "NEW"), (["--cancel-on-interrupt"], "CANCELLED")]
+)
+def test_an_interrupted_export_goes_on_unless_told_otherwise(data_dir, options, status):
+    with running(data_dir, PROFILE_EXPORTS_WORKER_COUNT="0") as service:
+        with subprocess.Popen(
+            [*COMMAND, "export", "--data-dir", str(data_dir), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        ) as process:
+            try:
+                jobs = service.follow(JOBS, lambda answer: answer["records"])["records"]
+                process.send_signal(signal.SIGINT)
+                said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+            finally:
+                process.kill()
+        (job,) = jobs
+        after = service.call("GET", f"{JOBS}/{job['id']}")
+    assert process.returncode == 1
+    assert after["status"] == status
+    assert f"export job {job['id']} " in said
+    if status == "NEW":
+        assert f"`export --job {job['id']}`" in said
