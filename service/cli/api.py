@@ -114,6 +114,23 @@ class Service:
         }
         await self._call("PUT", path, data=content, headers=headers)
 
+    async def upload_part(
+        self,
+        path: str,
+        content: AsyncIterator[bytes],
+        size_bytes: int,
+        *,
+        start: int,
+        whole_bytes: int,
+    ) -> None:
+        """Send one part of a file that was announced as a large one."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size_bytes),
+            "Content-Range": f"bytes {start}-{start + size_bytes - 1}/{whole_bytes}",
+        }
+        await self._call("PATCH", path, data=content, headers=headers)
+
     @asynccontextmanager
     async def download(
         self, path: str, query: Mapping[str, str], *, start: int = 0

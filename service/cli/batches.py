@@ -16,8 +16,11 @@ from service.cli.sources import Files
 IMPORT = "/data/foundation/import/batches"
 BATCHES = "/data/foundation/catalog/batches"
 
-#: Bytes sent at a time: small enough for a bar that moves.
-_CHUNK_BYTES = 1 << 18
+#: The largest file that is sent in one call: the documented limit. Larger ones go in parts.
+_ONE_CALL_BYTES = 256 << 20
+_PART_BYTES = 64 << 20
+#: Bytes read at a time: few enough for a bar that moves.
+_PIECE_BYTES = 1 << 18
 
 _SUCCEEDED = frozenset({"success", "active"})
 _ENDED = _SUCCEEDED | {"failed", "failure", "aborted", "inactive", "deleted"}
@@ -105,10 +108,24 @@ async def _upload(
 ) -> None:
     with path.open("rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
-        await service.upload(address, _chunks(file, on_bytes), size_bytes)
+        if size_bytes <= _ONE_CALL_BYTES:
+            await service.upload(address, _pieces(file, size_bytes, on_bytes), size_bytes)
+            return
+        await service.post(address, query={"action": "INITIALIZE"})
+        for start in range(0, size_bytes, _PART_BYTES):
+            part_bytes = min(_PART_BYTES, size_bytes - start)
+            pieces = _pieces(file, part_bytes, on_bytes)
+            await service.upload_part(
+                address, pieces, part_bytes, start=start, whole_bytes=size_bytes
+            )
+        await service.post(address, query={"action": "COMPLETE"})
 
 
-async def _chunks(file: BinaryIO, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-        yield chunk
-        on_bytes(len(chunk))
+async def _pieces(
+    file: BinaryIO, count: int, on_bytes: Callable[[int], None]
+) -> AsyncIterator[bytes]:
+    """The next bytes of a file, a piece at a time."""
+    while piece := await asyncio.to_thread(file.read, min(_PIECE_BYTES, count)):
+        count -= len(piece)
+        yield piece
+        on_bytes(len(piece))

@@ -135,6 +135,18 @@ async def test_a_batch_is_sent_file_by_file_and_completed(api, tmp_path):
     assert batch["metrics"]["inputFileCount"] == 2
 
 
+async def test_a_file_too_large_for_one_call_is_sent_in_parts(api, tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "_ONE_CALL_BYTES", 500)
+    monkeypatch.setattr(batches, "_PART_BYTES", 400)
+    monkeypatch.setattr(batches, "_PIECE_BYTES", 150)
+    source = a_source(tmp_path, RECORD * 11, "crmId=crmId")
+    sent: list[int] = []
+    id = await make(api, source)
+    batch_id = await batches.send(api, id, source.files, on_bytes=sent.append)
+    batch = (await api.get(f"{batches.BATCHES}/{batch_id}"))[batch_id]
+    assert batch["metrics"]["inputByteSize"] == sum(sent) == source.files.size_bytes > 800
+
+
 async def test_a_batch_that_cannot_be_sent_is_given_up(api, tmp_path):
     id = await make(api, a_source(tmp_path, RECORD, "crmId=crmId"))
     gone = Files(root=tmp_path, paths=(tmp_path / "gone.json",), format=FileFormat.JSON)
