@@ -55,10 +55,12 @@ class _Ended(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        data = self._ready or self._source.read(size if size > 0 else BLOCK_BYTES)
-        if not data:
-            data, self._end = self._end, b""
-        data, self._ready = data[:size], data[size:]
+        """Give as much as was asked for: Arrow takes less for a block of its own."""
+        while len(self._ready) < size and (more := self._source.read(size - len(self._ready))):
+            self._ready += more
+        if len(self._ready) < size:
+            self._ready, self._end = self._ready + self._end, b""
+        data, self._ready = self._ready[:size], self._ready[size:]
         self.position += len(data)
         return data
 
@@ -72,9 +74,9 @@ class CsvReader:
         self._reading = reading
         self._parsing = _parsing(reading)
 
-    def work(self, source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[Step]:
+    def work(self, source: Source) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
-        start = source.read(block_bytes).removeprefix(b"\xef\xbb\xbf")
+        start = source.read(BLOCK_BYTES).removeprefix(b"\xef\xbb\xbf")
         if not start.strip():
             raise FileRefused("the file is empty", code=EMPTY_FILE)
         header = self._header(start)
@@ -82,27 +84,28 @@ class CsvReader:
         ended = _Ended(source, start, b"\n" + end + b"\n")
         file = pa.PythonFile(ended, mode="r")
         bad: list[tuple[int, int]] = []
-        next_row = 0
-        for batch in self._batches(file, header, block_bytes, bad):
+        next_row = 1
+        for batch, is_last in self._batches(file, header, bad):
             count = batch.num_rows
             wrong = np.array([row for row, _ in bad], np.int64)
-            numbers = np.setdiff1d(np.arange(next_row, next_row + count + len(wrong)), wrong)[
-                :count
-            ]
+            candidates = np.arange(next_row, next_row + count + len(wrong))
+            numbers = np.setdiff1d(candidates, wrong)[:count]
             next_row = int(numbers[-1]) + 1 if count else next_row
             flaws = [
                 Flaw(row, UNREADABLE_ROW, f"{width} cells where the header has {len(header)}")
                 for row, width in bad
-                if row < next_row
+                if row < next_row or is_last
             ]
             del bad[: len(flaws)]
-            work = partial(self._rows, batch, numbers, tuple(flaws), header)
-            yield Step(work, ended.position)
+            yield Step(partial(self._rows, batch, numbers, tuple(flaws), header), ended.position)
 
     def _batches(
-        self, file: pa.NativeFile, header: list[str], block_bytes: int, bad: list[tuple[int, int]]
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows below the header; ``bad`` gets number and width of misshapen ones."""
+        self, file: pa.NativeFile, header: list[str], bad: list[tuple[int, int]]
+    ) -> Iterator[tuple[pa.RecordBatch, bool]]:
+        """Yield the rows below the header, and whether they are the last.
+
+        ``bad`` gets number and width of misshapen ones, by the time of the rows around them.
+        """
 
         def note(row: pv.InvalidRow) -> str:
             bad.append(((row.number or 1) - 1, row.actual_columns))
@@ -111,23 +114,22 @@ class CsvReader:
         held: pa.RecordBatch | None = None
         is_first = True
         try:
-            for batch in self._parse(file, header, note, block_bytes):
+            for batch in self._parse(file, header, note):
                 if held is not None and held.num_rows:
-                    yield held
+                    yield held, False
                 held = batch.slice(1) if is_first and batch.num_rows else batch
                 is_first = is_first and not batch.num_rows
         except pa.ArrowInvalid as problem:
-            raise FileRefused(_explained(str(problem), block_bytes)) from None
+            raise FileRefused(_explained(str(problem))) from None
         if held is None or not held.num_rows or held.column(0)[-1].as_py() != _END:
             raise FileRefused("a quote is opened and never closed")
-        yield held.slice(0, held.num_rows - 1)
+        yield held.slice(0, held.num_rows - 1), True
 
     def _parse(
         self,
         file: pa.NativeFile,
         header: list[str],
         note: Callable[[pv.InvalidRow], str],
-        block_bytes: int,
     ) -> Iterable[pa.RecordBatch]:
         known = [
             name
@@ -137,7 +139,7 @@ class CsvReader:
         batches: Iterable[pa.RecordBatch] = pv.open_csv(
             file,
             read_options=pv.ReadOptions(
-                use_threads=False, block_size=block_bytes, autogenerate_column_names=True
+                use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True
             ),
             parse_options=pv.ParseOptions(
                 **self._parsing, newlines_in_values=True, invalid_row_handler=note
@@ -183,7 +185,7 @@ class CsvReader:
         header: list[str],
     ) -> Rows:
         cells = {
-            field: _text(batch.column(name))
+            field: batch.column(name).cast(pa.string(), safe=False)
             for name, field in zip(_names(header), header, strict=True)
             if field in self._leaves
         }
@@ -221,14 +223,6 @@ def _names(header: list[str]) -> list[str]:
     return [f"f{number}" for number in range(len(header))]
 
 
-def _text(cells: Column) -> Column:
-    """Give cells as text; as bytes if any is not UTF-8, for the rows concerned to be found."""
-    try:
-        return cells.cast(pa.string())
-    except pa.ArrowInvalid:
-        return cells
-
-
 def _parsing(reading: Reading) -> dict[str, Any]:
     marks = {"delimiter": reading.delimiter, "quote": reading.quote, "escape": reading.escape}
     for name, mark in marks.items():
@@ -242,7 +236,7 @@ def _parsing(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _explained(problem: str, block_bytes: int) -> str:
+def _explained(problem: str) -> str:
     if "straddl" in problem:
-        return f"a row is longer than {block_bytes:,} bytes, or a quote is never closed"
+        return f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is never closed"
     return f"not readable as CSV: {problem.partition(chr(10))[0]}"

@@ -44,6 +44,13 @@ EXPECTED = {
 }
 
 
+def contradiction(path: str, found: str, kind: Kind) -> str:
+    """Say what stands where something else is expected."""
+    if kind is Kind.STRING and found == "a text":
+        return f"{path}: a text that is not Unicode"
+    return f"{path}: {found} where {EXPECTED[kind]} is expected"
+
+
 _NESTED = frozenset({Kind.OBJECT, Kind.ARRAY, Kind.MAP})
 
 _FitParts: TypeAlias = "Callable[[Column, Field, str, list[Misfit]], Column]"
@@ -70,8 +77,7 @@ def fit(column: Column, field: Field, path: str, misfits: list[Misfit]) -> Colum
         fitted = pa.nulls(len(column), arrow_type(field))
     lost = np.flatnonzero(valid(column) & ~valid(fitted))
     if len(lost):
-        found = _name_of(column.type)
-        misfits.append(Misfit(lost, f"{path}: {found} where {EXPECTED[field.kind]} is expected"))
+        misfits.append(Misfit(lost, contradiction(path, _name_of(column.type), field.kind)))
     return fitted
 
 

@@ -73,7 +73,7 @@ class Block:
 class Boundaries:
     """Divides one file into blocks of rows."""
 
-    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, source: Source, block_bytes: int) -> None:
         self._source = source
         self._block_bytes = block_bytes
         self._carry = b""

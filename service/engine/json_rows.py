@@ -50,9 +50,9 @@ class JsonReader:
         self._lock = threading.Lock()
         self._expected = Expectation(self._fields)
 
-    def work(self, source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[Step]:
+    def work(self, source: Source) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
-        boundaries = Boundaries(source, block_bytes)
+        boundaries = Boundaries(source, BLOCK_BYTES)
         for block in boundaries.blocks():
             yield Step(partial(self.rows, block), boundaries.position)
 

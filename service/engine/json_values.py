@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from catalog.schemas import Field, Kind
 from service.engine import text_values
 from service.engine.arrow_types import element_of, has_column
-from service.engine.fitting import EXPECTED, below
+from service.engine.fitting import below, contradiction
 from service.engine.json_boundaries import DEPTH, Structure
 from service.engine.known_maps import spelt_out
 
@@ -193,4 +193,4 @@ def _found(value: Any) -> str:
 
 
 def _unfit(found: Any, kind: Kind, path: str) -> Unfit:
-    return Unfit(f"{path}: {_found(found)} where {EXPECTED[kind]} is expected")
+    return Unfit(contradiction(path, _found(found), kind))

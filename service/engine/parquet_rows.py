@@ -30,18 +30,16 @@ class ParquetReader:
     def __init__(self, fields: tuple[Field, ...]) -> None:
         self._fields = tuple(field for field in fields if has_column(field))
 
-    def work(self, source: pa.NativeFile, block_bytes: int = BLOCK_BYTES) -> Iterator[Step]:
+    def work(self, source: pa.NativeFile) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
         if not source.size():
             raise FileRefused("the file is empty", code=EMPTY_FILE)
         try:
             # Unread columns cost nothing, and mapped files need no buffering of their own.
-            file = pq.ParquetFile(source, pre_buffer=False)
+            file = pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
             ignored = frozenset(_unknown(file.schema_arrow, self._fields, ""))
             known = [field.name for field in self._fields if field.name in file.schema_arrow.names]
-            for work, read in self._batches(
-                file, known, ignored, _rows_of(file.metadata, block_bytes)
-            ):
+            for work, read in self._batches(file, known, ignored, _rows_of(file.metadata)):
                 yield Step(work, source.size() * read // file.metadata.num_rows)
         except (pa.ArrowException, OSError, ValueError) as problem:
             raise FileRefused(f"not readable as Parquet: {str(problem).splitlines()[0]}") from None
@@ -73,11 +71,11 @@ class ParquetReader:
         return rows.without(misfits, UNREADABLE_ROW)
 
 
-def _rows_of(metadata: pq.FileMetaData, block_bytes: int) -> int:
+def _rows_of(metadata: pq.FileMetaData) -> int:
     """Choose how many rows to decode at a time, by their size."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     size_bytes = sum(group.total_byte_size for group in groups)
-    fitting = block_bytes * metadata.num_rows // max(size_bytes, 1)
+    fitting = BLOCK_BYTES * metadata.num_rows // max(size_bytes, 1)
     return max(1, min(MOST_ROWS, int(fitting)))
 
 

@@ -33,7 +33,7 @@ LAST_INSTANT = (LAST_DAY + 1) * 86_400_000_000 - 1
 _RANGE = {Kind.INTEGER: 1 << 31, Kind.LONG: 1 << 63}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _INSTANT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
@@ -84,11 +84,16 @@ def double(text: str) -> float | None:
 
 
 def day(text: str) -> int | None:
-    """Read ``2004-09-25`` as days since 1970; None if there is no such day."""
-    if not _DAY.fullmatch(text):
+    """Read ``2004-09-25`` as days since 1970; None if there is no such day.
+
+    Month and day may lack their leading zero, as in Adobe's own sample records.
+    """
+    found = _DAY.fullmatch(text)
+    if found is None:
         return None
     try:
-        return date.fromisoformat(text).toordinal() - _EPOCH_DAY
+        year, month, day_ = map(int, found.groups())
+        return date(year, month, day_).toordinal() - _EPOCH_DAY
     except ValueError:
         return None
 
@@ -148,6 +153,12 @@ def _zoned(texts: Any) -> Any:
     return pc.replace_substring_regex(texts, f"^({_DATE}{_TIME})$", r"\1Z")
 
 
+def _padded(texts: Any) -> Any:
+    """Give months and days their leading zero."""
+    texts = pc.replace_substring_regex(texts, r"-([0-9])-", r"-0\1-")
+    return pc.replace_substring_regex(texts, r"-([0-9])$", r"-0\1")
+
+
 def _cast_to(type: pa.DataType) -> Callable[[Any], Column]:
     return lambda texts: pc.cast(texts, type)
 
@@ -165,7 +176,7 @@ _GRAMMARS = {
         double,
         pa.float64(),
     ),
-    Kind.DATE: _Grammar(f"^{_DATE}$", _cast_to(pa.date32()), day, pa.date32()),
+    Kind.DATE: _Grammar(f"^{_DATE}$", _cast_to(pa.date32()), day, pa.date32(), _padded),
     Kind.TIMESTAMP: _Grammar(
         f"^{_DATE}{_TIME}{_ZONE}$", _cast_to(INSTANT), instant, INSTANT, _zoned
     ),

@@ -134,6 +134,7 @@ CONVERSIONS: list[tuple[Any, str, Any]] = [
     (NUMBER, "1e-400", 0.0),
     (DAY, '"2004-02-29"', date(2004, 2, 29)),
     (DAY, '"0001-01-01"', date(1, 1, 1)),
+    (DAY, '"1979-1-3"', date(1979, 1, 3)),
     (TIME, '"2022-11-22T05:24:26Z"', datetime(2022, 11, 22, 5, 24, 26, tzinfo=UTC)),
     (TIME, '"2022-11-22t05:24:26.5+01:00"', datetime(2022, 11, 22, 4, 24, 26, 500000, UTC)),
     (TIME, '"2022-11-22 05:24:26-0130"', datetime(2022, 11, 22, 6, 54, 26, tzinfo=UTC)),
@@ -159,7 +160,7 @@ def test_a_value_that_is_exactly_one_of_its_kind_is_taken(
     [
         (TEXT, "[]", "x: a list where a text is expected"),
         (TEXT, "{}", "x: an object where a text is expected"),
-        (TEXT, '"\\ud800"', "x: a text where a text is expected"),
+        (TEXT, '"\\ud800"', "x: a text that is not Unicode"),
         (TEXT, "NaN", "x: a number where a text is expected"),
         (FLAG, "1", "x: a number where true or false is expected"),
         (FLAG, '"yes"', "x: a text where true or false is expected"),
@@ -319,7 +320,7 @@ def _some_of(**fields: Any) -> Any:
     return st.fixed_dictionaries({}, optional=fields)
 
 
-TEXTS = ["", " ", "0", "-0", "1.0", "1e3", "true", "False", "NaN", "Inf", "2004-09-25"]
+TEXTS = ["", " ", "0", "-0", "1.0", "1e3", "true", "False", "NaN", "Inf", "2004-09-25", "1979-1-3"]
 TIMES = ["2022-11-22T05:24:26Z", "2022-11-22T05:24:26.1234567+01:00", "2022-11-22", "0000-01-01"]
 texts = st.sampled_from(TEXTS + TIMES) | st.text(st.characters(codec="utf-8"), max_size=5)
 numbers = st.one_of(
@@ -404,7 +405,7 @@ def test_reading_columns_and_reading_rows_give_the_same(
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(clean_rows, min_size=1, max_size=6))
 def test_clean_rows_are_read_as_columns(written: list[Any]) -> None:
-    (block,) = Boundaries(io.BytesIO(lines(*written))).blocks()
+    (block,) = Boundaries(io.BytesIO(lines(*written)), 1 << 20).blocks()
     assert JsonReader(FIELDS)._by_columns(block) is not None
 
 
@@ -413,7 +414,7 @@ def test_what_a_file_does_throughout_is_read_as_columns() -> None:
     row = {"text": 12, "long": "7", "whole": 7.0, "time": 1669094666123, "flag": "true"}
     row["identityMap"] = {"crm": [{"id": 5}]}
     reader = JsonReader(FIELDS)
-    (block,) = Boundaries(io.BytesIO(lines(*[row] * 50))).blocks()
+    (block,) = Boundaries(io.BytesIO(lines(*[row] * 50)), 1 << 20).blocks()
     first = reader.rows(block)
     assert not first.flaws
     again = reader._by_columns(block)
