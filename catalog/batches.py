@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from catalog.errors import InvalidField
+from catalog.errors import Conflict, InvalidField, NotFound
 from catalog.jobs import JobId
 from catalog.lifecycle import Lifecycle
 
@@ -155,6 +155,14 @@ def upload_path(written: str) -> str:
         if part in {"", ".", ".."}:
             raise InvalidField("path", f"{written!r} has a part {part!r}: name every part")
     return written
+
+
+def must_take_uploads(batch: Batch, dataset_id: str) -> None:
+    """Refuse a batch that files of this data set cannot be sent to now."""
+    if batch.dataset_id != dataset_id:
+        raise NotFound(f"batch {batch.id} of data set", dataset_id)
+    if batch.state is not BatchState.LOADING:
+        raise Conflict(f"batch {batch.id} is {batch.state}: it takes no more files")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,33 @@ CREATE TABLE uploads (
 
 COMMENT ON COLUMN uploads.path IS 'Orders the rows of a batch: hence bytes, not a language.';
 
+CREATE TABLE large_files (
+    batch_id     text        NOT NULL REFERENCES batches ON DELETE CASCADE,
+    path         text        COLLATE "C" NOT NULL,
+    begun_at     timestamptz NOT NULL DEFAULT now(),
+    completed_at timestamptz,
+
+    PRIMARY KEY (batch_id, path)
+);
+
+COMMENT ON TABLE large_files IS
+    'Files that are sent in chunks. Once completed, one is an upload like any other.';
+
+CREATE TABLE chunks (
+    batch_id    text   NOT NULL,
+    path        text   COLLATE "C" NOT NULL,
+    first_byte  bigint NOT NULL,
+    size_bytes  bigint NOT NULL,
+    total_bytes bigint,
+    key         text   NOT NULL,
+
+    PRIMARY KEY (batch_id, path, first_byte),
+    FOREIGN KEY (batch_id, path) REFERENCES large_files ON DELETE CASCADE,
+    CONSTRAINT a_chunk_has_bytes CHECK (first_byte >= 0 AND size_bytes > 0)
+);
+
+COMMENT ON COLUMN chunks.total_bytes IS 'What the sender said the whole file would have.';
+
 CREATE TABLE dataset_files (
     batch_id   text        NOT NULL REFERENCES batches ON DELETE CASCADE,
     number     integer     NOT NULL,

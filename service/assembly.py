@@ -22,6 +22,7 @@ from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
 from service.operations.export_jobs import ExportJobs
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
+from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
 from service.operations.readiness import Readiness
@@ -136,6 +137,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         datasets=Datasets(database),
         export_jobs=ExportJobs(database),
         callers=Callers(database, issuer(database, settings.token)),
+        large_files=LargeFiles(database, files, largest_chunk_bytes=settings.http.chunk_bytes),
         merge_policies=MergePolicies(database),
         namespaces=Namespaces(database),
         readiness=Readiness(database),

@@ -18,7 +18,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PostgresDsn,
     SecretStr,
     ValidationError,
     field_validator,
@@ -86,8 +85,9 @@ class DataSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            PostgresDsn(url.get_secret_value())
+        known = ("postgresql://", "postgres://")
+        if url is not None and not url.get_secret_value().startswith(known):
+            raise ValueError(f"must start with {known[0]}")
         return url
 
     @property
@@ -110,6 +110,9 @@ class HttpSettings(BaseSettings):
 
     upload_bytes: int = Field(default=256 * MIB, ge=1)
     """The largest file one call may upload. The default is the documented limit."""
+
+    chunk_bytes: int = Field(default=512_000_000, ge=1)
+    """The largest chunk of a large file one call may send. The default is the documented limit."""
 
     shutdown_grace: Duration = Field(default=timedelta(seconds=20), ge=timedelta(0))
     """How long calls in progress may take to end when the service is told to stop."""

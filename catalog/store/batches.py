@@ -242,6 +242,11 @@ class BatchStore:
         rows = await SQL["uploads"].rows(self._db, batch_id=batch_id)
         return tuple(Upload(**row) for row in rows)
 
+    async def upload(self, batch_id: BatchId, path: str) -> Upload | None:
+        """What was sent under one path, if anything."""
+        row = await SQL["upload"].row(self._db, batch_id=batch_id, path=path)
+        return Upload(**row) if row else None
+
     async def count_files(self, scope: Scope, batch_id: BatchId) -> int:
         """How many files readers find in a batch: none until it is active."""
         row = await SQL["count_files"].row(self._db, **_of(scope), batch_id=batch_id)

@@ -192,6 +192,10 @@ RETURNING (SELECT key FROM earlier) AS replaced_key
 -- What callers sent for a batch, in the order of its rows: by the bytes of the path.
 SELECT path, key, size_bytes FROM uploads WHERE batch_id = :batch_id ORDER BY path
 
+-- name: upload
+-- What a caller sent under one path.
+SELECT path, key, size_bytes FROM uploads WHERE batch_id = :batch_id AND path = :path
+
 -- name: count_files
 -- How many files readers find in a batch: none until it is active.
 SELECT count(dataset_files.number) AS files

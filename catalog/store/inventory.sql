@@ -1,6 +1,7 @@
 -- name: named_keys
 -- Every stored file that some row names.
 SELECT key FROM uploads
+UNION ALL SELECT key FROM chunks
 UNION ALL SELECT key FROM dataset_files
 UNION ALL SELECT key FROM store_files
 UNION ALL SELECT key FROM plans

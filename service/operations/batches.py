@@ -15,10 +15,11 @@ from catalog.batches import (
     BatchState,
     NewBatch,
     Upload,
+    must_take_uploads,
     upload_path,
 )
 from catalog.datasets import DatasetId
-from catalog.errors import Conflict, Invalid, NotFound, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, Refusal, TooLarge
 from catalog.jobs import JobEvent, JobKind
 from catalog.organisations import Caller
 from catalog.schemas import UNION_OF
@@ -26,6 +27,7 @@ from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.jobs import JobStore
+from catalog.store.large_files import LargeFileStore
 from catalog.store.store_files import StoreFileStore
 from service.storage import keys, streams
 from service.storage.files import Files
@@ -69,7 +71,7 @@ class Batches:
         """
         upload_path(path)
         async with self._database.transaction() as db:
-            _must_take_uploads(await BatchStore(db).find(by.scope, id), dataset_id)
+            must_take_uploads(await BatchStore(db).find(by.scope, id), dataset_id)
         if announced_bytes is not None and announced_bytes > self._largest_upload_bytes:
             raise TooLarge(
                 f"{announced_bytes} bytes are announced, {self._largest_upload_bytes} is the most"
@@ -81,16 +83,16 @@ class Batches:
             at_most=self._largest_upload_bytes,
         )
         upload = Upload(path=path, key=written.key, size_bytes=written.size_bytes)
-        superseded = None
+        superseded: tuple[str, ...] = ()
         try:
             superseded = await self._keep(upload, id, dataset_id, sha256=written.sha256, by=by)
         except Refusal:
-            superseded = written.key
+            superseded = (written.key,)
             raise
         finally:
             # Only what certainly has no row: when a commit's answer is lost, nothing is deleted.
-            if superseded is not None:
-                await asyncio.to_thread(self._files.delete, superseded)
+            for key in superseded:
+                await asyncio.to_thread(self._files.delete, key)
         return upload
 
     async def complete(self, id: BatchId, *, by: Caller) -> Batch:
@@ -106,6 +108,8 @@ class Batches:
             if batch.ingest_number is not None and batch.state is not BatchState.ABORTED:
                 return batch
             LIFECYCLE.after(batch.state, BatchEvent.COMPLETE, id=id)
+            if unfinished := await LargeFileStore(db).unfinished(id):
+                raise Conflict(f"file {unfinished[0]} of batch {id} is not complete yet")
             dataset = await DatasetStore(db).find(by.scope, DatasetId(batch.dataset_id))
             # Before the job gets its id: promotions of a data set go by id, in ingest order.
             ingest_number = await batches.next_ingest_number(by.scope)
@@ -163,11 +167,14 @@ class Batches:
 
     async def _keep(
         self, upload: Upload, id: BatchId, dataset_id: str, *, sha256: str, by: Caller
-    ) -> str | None:
+    ) -> tuple[str, ...]:
+        """Name a stored file, and return the keys of what it replaces: another, or its chunks."""
         async with self._database.transaction() as db:
             batches = BatchStore(db)
-            _must_take_uploads(await batches.lock(by.scope, id), dataset_id)
-            return await batches.keep_upload(id, upload, sha256=sha256)
+            must_take_uploads(await batches.lock(by.scope, id), dataset_id)
+            replaced = await batches.keep_upload(id, upload, sha256=sha256)
+            chunks = await LargeFileStore(db).forget(id, upload.path)
+            return chunks if replaced is None else (*chunks, replaced)
 
     async def _give_up(
         self, id: BatchId, event: BatchEvent, *, errors: tuple[BatchError, ...], by: Caller
@@ -203,10 +210,3 @@ async def _give_up_with_job(
     if batch.state is not LIFECYCLE.target(event):
         LIFECYCLE.after(batch.state, event, id=id)
     return batch
-
-
-def _must_take_uploads(batch: Batch, dataset_id: str) -> None:
-    if batch.dataset_id != dataset_id:
-        raise NotFound(f"batch {batch.id} of data set", dataset_id)
-    if batch.state is not BatchState.LOADING:
-        raise Conflict(f"batch {batch.id} is {batch.state}: it takes no more files")

@@ -19,6 +19,7 @@ from service.operations.callers import Callers
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
 from service.operations.export_jobs import ExportJobs
+from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
 from service.operations.readiness import Readiness
@@ -45,6 +46,7 @@ class Operations:
     data_access: DataAccess
     datasets: Datasets
     export_jobs: ExportJobs
+    large_files: LargeFiles
     merge_policies: MergePolicies
     namespaces: Namespaces
     readiness: Readiness

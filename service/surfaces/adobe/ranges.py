@@ -1,12 +1,19 @@
-"""Byte ranges as HTTP asks for them (RFC 9110, section 14): one at a time."""
+"""Byte ranges as HTTP spells them (RFC 9110, section 14): asked for, sent, and received."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from catalog import large_files
+from catalog.errors import InvalidField
 
 # More digits than any file has bytes, and few enough for int(), which refuses thousands.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(
+    r"bytes[ \t=]+([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)", re.IGNORECASE
+)
 
 
 class Unsatisfiable(ValueError):
@@ -37,6 +44,24 @@ def asked_span(header: str | None, size: int) -> Span | None:
     if match[2] and last < first:
         return None
     return _within(first, last, size)
+
+
+def sent_span(header: str | None) -> large_files.Span:
+    """The bytes a Content-Range header says are in a body; refuses with InvalidField."""
+    match = _CONTENT_RANGE.fullmatch(header.strip()) if header is not None else None
+    if match is None:
+        raise InvalidField("Content-Range", "write it as bytes 0-99/200, or bytes 0-99/*")
+    first, last = int(match[1]), int(match[2])
+    total = None if match[3] == "*" else int(match[3])
+    if last < first or (total is not None and last >= total) or last >= large_files.MOST_BYTES:
+        raise InvalidField("Content-Range", f"{header} is no part of a file")
+    return large_files.Span(first_byte=first, size_bytes=last - first + 1, total_bytes=total)
+
+
+def received_header(spans: Sequence[large_files.Span]) -> dict[str, str]:
+    """The Range header that says which bytes have come; none before there are any."""
+    each = ",".join(f"{span.first_byte}-{span.end - 1}" for span in spans)
+    return {"Range": f"bytes={each}"} if each else {}
 
 
 def _within(first: int, last: int, size: int) -> Span:

@@ -207,6 +207,11 @@ def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
     return shown
 
 
+def file(path: str, size_bytes: int) -> dict[str, Any]:
+    """One file of a batch, and how much of it has come."""
+    return {"name": path, "sizeInBytes": size_bytes}
+
+
 def milliseconds(instant: datetime) -> int:
     """An instant as the documents count it: whole milliseconds since 1970."""
     return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
