@@ -62,6 +62,12 @@ SPELLINGS = {
 #: The route as it was written, by the tolerant pattern that stands for it in the router.
 WRITTEN = web.AppKey("written", dict[str, str])
 
+#: Nginx's number for it; no caller ever sees it.
+_CALLER_WENT_AWAY = 499
+
+#: What monitoring asks every few seconds is no news.
+_ASKED_ALL_THE_TIME = {route.handler for route in probes.ROUTES}
+
 #: Of a caller's own request id: what is safe in a log line and a header.
 _SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -105,6 +111,10 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             response = await _answered(request, handler)
             status = response.status
+        except ConnectionError:
+            status = _CALLER_WENT_AWAY
+            raise
+        else:
             return response
         finally:
             _note(request, status, time.perf_counter() - started)
@@ -116,7 +126,6 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
             return errors.refused(request, Invalid("the address holds the character U+0000"))
         return await handler(request)
     except ConnectionError:
-        LOG.info("the caller went away", path=request.path)
         raise
     except Exception:
         LOG.exception("a defect", method=request.method, path=request.path)
@@ -151,7 +160,8 @@ def _note(request: web.Request, status: int, seconds: float) -> None:
         if caller
         else {}
     )
-    LOG.info(
+    note = LOG.debug if request.match_info.handler in _ASKED_ALL_THE_TIME else LOG.info
+    note(
         "call",
         method=request.method,
         route=route,

@@ -18,6 +18,9 @@ OPEN = {
     "/ims/keys",
     "/ims/token/v2",
     "/ims/token/v3",
+    "/docs",
+    "/docs/{asset}",
+    "/openapi.yaml",
 }
 GUARDED = [route for route in ROUTES if route.path not in OPEN]
 OF_A_THING = [route for route in GUARDED if "{" in route.path]
