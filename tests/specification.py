@@ -29,8 +29,8 @@ METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 #: Sent by the HTTP library or for browsers, and of no concern to a client of an operation.
 OF_THE_TRANSPORT = frozenset(
-    {"content-type", "content-length", "content-security-policy", "date", "last-modified"}
-    | {"pragma", "referrer-policy", "server", "x-content-type-options"}
+    {"connection", "content-type", "content-length", "content-security-policy", "date"}
+    | {"last-modified", "pragma", "referrer-policy", "server", "x-content-type-options"}
 )
 
 
