@@ -106,6 +106,7 @@ class Demonstration:
         truth = self.input.truth
         return {
             "base_url": self.service.base_url,
+            "pid": self.service.pid,
             "data_dir": str(self.service.data_dir),
             "datasets": [
                 {
