@@ -34,8 +34,9 @@ SERIAL = count(1)
 def no_database_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Remove what services of tests kept elsewhere: pytest's folders let only their owner in."""
     yield
-    for pointer in [*tmp_path_factory.getbasetemp().rglob("data.location")]:
-        EmbeddedPostgres(pointer.parent).remove()
+    folders = os.walk(tmp_path_factory.getbasetemp())  # passes over what vanishes meanwhile
+    for folder in [folder for folder, _, names in folders if "data.location" in names]:
+        EmbeddedPostgres(Path(folder)).remove()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
