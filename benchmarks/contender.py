@@ -36,8 +36,10 @@ class Order:
 
     workload: Workload
     request: Request
-    #: An empty folder for the Parquet files.
+    #: An empty folder for the Parquet files; what lies deeper is not part of the result.
     output: Path
+    #: The output of another contender, for the floor to write once more.
+    reference: Path | None
     #: How to do it, where a contender knows several ways; null takes its best.
     form: str | None
 
@@ -48,6 +50,7 @@ def read_order() -> Order:
         workload=workload.load(Path(document["workload"])),
         request=Request.of(document["request"]),
         output=Path(document["output"]),
+        reference=Path(document["reference"]) if document["reference"] else None,
         form=document["form"],
     )
 
@@ -63,6 +66,11 @@ def compete(export: Callable[[Order], dict[str, Any] | None]) -> None:
         peak_bytes=high_water(),
         details=details,
     )
+    tell(taken)
+
+
+def tell(taken: Taken) -> None:
+    """Print what a run took."""
     print(json.dumps(asdict(taken)))
 
 

@@ -35,7 +35,7 @@ class Comparison:
 def digest(output: Path, request: Request, target: Path) -> None:
     """Write the hashes of an output's profiles, sorted by primary identity."""
     db = _connect(target.parent)
-    source = f"read_parquet('{output}/**/*.parquet')"
+    source = f"read_parquet('{output}/*.parquet')"
     types = {name: kind for name, kind, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()}
     values = [_canonical_identities("identities"), *request.fields]
     if request.event_fields:

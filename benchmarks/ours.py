@@ -1,0 +1,77 @@
+"""The export as the service does it: from the profile store, in the engine's own child process."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import engine_child
+from contender import Order, Taken, read_order, tell
+from ours_promotion import EVENT_SCHEMA, RECORD_SCHEMA, store_of
+
+from catalog.merge_policies import AttributeMerge, IdentityGraph
+from service.engine.orders import (
+    EventChoice,
+    ExportOrder,
+    Fragments,
+    Part,
+    Planned,
+    Progress,
+)
+
+
+def export(order: Order) -> Taken:
+    root = order.workload.folder.parent
+    ran = engine_child.run(_order(order, root), root)
+    planned_at = next(at for at, answer in ran.answers if isinstance(answer, Planned))
+    parts = [answer for _, answer in ran.answers if isinstance(answer, Part)]
+    for part in parts:
+        (root / part.key).rename(order.output / f"part-{part.number:04}.parquet")
+    counters: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.counters.items():
+            counters[name] = counters.get(name, 0) + count
+    return Taken(
+        seconds=ran.seconds,
+        cpu_seconds=ran.cpu_seconds,
+        peak_bytes=ran.peak_bytes,
+        details={
+            "plan_seconds": planned_at,
+            "merge_seconds": ran.seconds - planned_at,
+            "parts": len(parts),
+            "part_bytes": sum(part.size_bytes for part in parts),
+            "sha256": [part.sha256 for part in sorted(parts, key=lambda part: part.number)],
+            "counters": counters,
+            "progress_reports": sum(isinstance(answer, Progress) for _, answer in ran.answers),
+        },
+    )
+
+
+def _order(order: Order, root: Path) -> ExportOrder:
+    store: dict[str, Any] = json.loads(store_of(order.workload).read_text())
+    request = order.request
+    events = EventChoice(
+        fields=tuple((name,) for name in request.event_fields),
+        ingested_after=order.workload.events_after,
+    )
+    return ExportOrder(
+        profile_fields=tuple(field.to_json() for field in RECORD_SCHEMA),
+        event_fields=tuple(field.to_json() for field in EVENT_SCHEMA),
+        fields=tuple((name,) for name in (*request.fields, "identityMap")),
+        identity_graph=IdentityGraph.PRIVATE if request.is_stitched else IdentityGraph.NONE,
+        attribute_merge=AttributeMerge.TIMESTAMP_ORDERED,
+        events=events if request.event_fields else None,
+        namespaces={code.lower(): code for code in store["namespaces"]},
+        folder=(order.output / "attempt").relative_to(root).as_posix(),
+        files=tuple(
+            Fragments(**file | {"ingested_at": datetime.fromisoformat(file["ingested_at"])})
+            for file in store["files"]
+        ),
+        threads=2,
+    )
+
+
+if __name__ == "__main__":
+    tell(export(read_order()))
