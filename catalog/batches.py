@@ -101,6 +101,17 @@ class BatchError:
     record_count: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Which batches of its data set a batch takes the place of, once it is active."""
+
+    predecessors: tuple[BatchId, ...] = ()
+    #: Callers' own names of more of them; replaced by ids when the batch is opened.
+    external_ids: tuple[str, ...] = ()
+    #: The caller's word for it. Nothing depends on it.
+    reason: str | None = None
+
+
 class BatchMetric(StrEnum):
     """What is counted of a batch. Input is what callers sent, output what readers find."""
 
@@ -123,6 +134,7 @@ class Batch:
     input_format: InputFormat
     external_id: str | None
     tags: Mapping[str, list[str]]
+    replay: Replay | None
     #: Orders merging within the sandbox. Given by COMPLETE; null for exported batches.
     ingest_number: int | None
     #: The job that fills it: a promotion, or the export job that made it.
@@ -215,6 +227,7 @@ class NewBatch:
     #: The caller's own name for it; nothing depends on it.
     external_id: str | None = None
     tags: Mapping[str, list[str]] = field(default_factory=dict)
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ CREATE TABLE batches (
     input_format    jsonb       NOT NULL,
     external_id     text,
     tags            jsonb       NOT NULL DEFAULT '{}',
+    replay          jsonb,
     ingest_number   bigint,
     job_id          bigint      REFERENCES jobs,
     metrics         jsonb       NOT NULL DEFAULT '{}',
@@ -36,8 +37,14 @@ CREATE TABLE batches (
 -- Serves the listing of batches, of a data set or of all.
 CREATE INDEX batches_of_a_sandbox ON batches (sandbox_id, created_at, id);
 CREATE INDEX batches_of_a_dataset ON batches (dataset_id, created_at, id);
+-- Serves replays, which may name batches by what their callers call them.
+CREATE INDEX batches_by_external_id ON batches (dataset_id, external_id)
+    WHERE external_id IS NOT NULL;
 -- Serves the end of a job, which ends its batches.
 CREATE INDEX batches_of_a_job ON batches (job_id);
+
+COMMENT ON COLUMN batches.replay IS
+    'The batches that become inactive when this one becomes active, and the caller''s word for why.';
 
 CREATE TABLE batch_events (
     batch_id text        NOT NULL REFERENCES batches ON DELETE CASCADE,

@@ -22,6 +22,7 @@ from catalog.batches import (
     InputFormat,
     NewBatch,
     NewDatasetFile,
+    Replay,
     Upload,
 )
 from catalog.errors import Conflict, NotFound
@@ -48,6 +49,7 @@ class BatchStore:
             input_format=asdict(new.input_format),
             external_id=new.external_id,
             tags=dict(new.tags),
+            replay=_replay_document(new.replay),
             job_id=None,
             actor=actor,
         )
@@ -63,6 +65,7 @@ class BatchStore:
             input_format=asdict(InputFormat()),
             external_id=None,
             tags={},
+            replay=None,
             job_id=job_id,
             actor=actor,
         )
@@ -79,6 +82,19 @@ class BatchStore:
         if row is None:
             raise NotFound("batch", id)
         return _batch(row)
+
+    async def predecessors(
+        self, scope: Scope, dataset_id: str, replay: Replay
+    ) -> tuple[tuple[BatchId, str | None, BatchState], ...]:
+        """The batches a replay names that there are: id, external id and state of each."""
+        rows = await SQL["of_dataset"].rows(
+            self._db,
+            **_of(scope),
+            dataset_id=dataset_id,
+            ids=list(replay.predecessors),
+            external_ids=list(replay.external_ids),
+        )
+        return tuple((row["id"], row["external_id"], BatchState(row["state"])) for row in rows)
 
     async def of_job(self, job_id: JobId) -> tuple[Batch, ...]:
         """The batches a job fills, in the order in which they were opened."""
@@ -318,6 +334,21 @@ def _array(values: Collection[str] | None) -> list[str] | None:
     return None if values is None else list(values)
 
 
+def _replay_document(replay: Replay | None) -> dict[str, Any] | None:
+    if replay is None:
+        return None
+    return {"predecessors": list(replay.predecessors), "reason": replay.reason}
+
+
+def _replay(document: dict[str, Any] | None) -> Replay | None:
+    if document is None:
+        return None
+    return Replay(
+        predecessors=tuple(BatchId(id) for id in document["predecessors"]),
+        reason=document["reason"],
+    )
+
+
 def _batch(row: Record) -> Batch:
     return Batch(
         id=row["id"],
@@ -328,6 +359,7 @@ def _batch(row: Record) -> Batch:
         ),
         external_id=row["external_id"],
         tags=row["tags"],
+        replay=_replay(row["replay"]),
         ingest_number=row["ingest_number"],
         job_id=row["job_id"],
         is_worked_on=row["is_worked_on"],

@@ -1,9 +1,9 @@
 -- name: add
 -- Opens a batch: one that callers upload to, or one that a job will fill.
 INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,
-                     external_id, tags, job_id, created_by, started_at)
+                     external_id, tags, replay, job_id, created_by, started_at)
 VALUES (:id, :sandbox_id, :organisation_id, :dataset_id, :state::text, :input_format,
-        :external_id, :tags, :job_id, :actor,
+        :external_id, :tags, :replay, :job_id, :actor,
         CASE WHEN :job_id::bigint IS NOT NULL THEN now() END)
 RETURNING *, false AS is_worked_on
 
@@ -21,6 +21,14 @@ SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
  WHERE batches.id = :id
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
    FOR NO KEY UPDATE OF batches
+
+-- name: of_dataset
+-- Batches of one data set by their ids or by their callers' own names, the first opened first.
+SELECT id, external_id, state FROM batches
+ WHERE dataset_id = :dataset_id
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND (id = ANY (:ids::text[]) OR external_id = ANY (:external_ids::text[]))
+ ORDER BY created_at, id
 
 -- name: of_job
 -- The batches one job fills, in the order in which they were opened.

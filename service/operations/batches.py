@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
+from dataclasses import replace
 
 from catalog.batches import (
     LIFECYCLE,
@@ -14,12 +15,13 @@ from catalog.batches import (
     BatchId,
     BatchState,
     NewBatch,
+    Replay,
     Upload,
     must_take_uploads,
     upload_path,
 )
 from catalog.datasets import DatasetId
-from catalog.errors import Conflict, Invalid, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, InvalidField, Refusal, TooLarge
 from catalog.jobs import JobEvent, JobKind
 from catalog.organisations import Caller
 from catalog.schemas import UNION_OF
@@ -45,14 +47,21 @@ class Batches:
         self._largest_upload_bytes = largest_upload_bytes
 
     async def open(self, new: NewBatch, *, by: Caller) -> Batch:
-        """Open a batch of a data set that takes uploads."""
+        """Open a batch of a data set that takes uploads.
+
+        A batch that replays others names them here, while they are what they are; they stay
+        until it is active.
+        """
         async with self._database.transaction() as db:
             dataset = await DatasetStore(db).find(by.scope, DatasetId(new.dataset_id))
             if dataset.schema_id in UNION_OF.values():
                 raise Invalid(
                     f"data set {dataset.id} is on a union schema: it receives exports only"
                 )
-            return await BatchStore(db).open(by.scope, new, actor=by.client_id)
+            batches = BatchStore(db)
+            if new.replay is not None:
+                new = replace(new, replay=await _resolved(batches, new, new.replay, by=by))
+            return await batches.open(by.scope, new, actor=by.client_id)
 
     async def upload(
         self,
@@ -187,6 +196,31 @@ class Batches:
             return ended
         async with self._database.transaction() as db:
             return await _give_up_with_job(db, id, event, errors=errors, by=by)
+
+
+async def _resolved(batches: BatchStore, new: NewBatch, replay: Replay, *, by: Caller) -> Replay:
+    """A replay by ids alone. Refuses what names no batch, and a batch whose rows are to come."""
+    found = await batches.predecessors(by.scope, new.dataset_id, replay)
+    states = {id: state for id, _, state in found}
+    for id in replay.predecessors:
+        if id not in states:
+            raise InvalidField(
+                "replay.predecessors", f"data set {new.dataset_id} has no batch {id}"
+            )
+        if states[id] is BatchState.LOADING:
+            raise Conflict(f"batch {id} is loading: complete it, or give it up, to replace it")
+    named = {external_id: id for id, external_id, state in found if state is not BatchState.LOADING}
+    for external_id in replay.external_ids:
+        if external_id not in named:
+            raise InvalidField(
+                "replay.predecessorsByExternalId",
+                f"data set {new.dataset_id} has no complete batch with the external id"
+                f" {external_id}",
+            )
+    also = [id for id, _, state in found if state is not BatchState.LOADING]
+    return Replay(
+        predecessors=tuple(dict.fromkeys((*replay.predecessors, *also))), reason=replay.reason
+    )
 
 
 async def _give_up_with_job(

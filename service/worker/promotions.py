@@ -7,10 +7,12 @@ import structlog
 from catalog.batches import (
     Batch,
     BatchError,
+    BatchEvent,
     BatchId,
     BatchMetric,
     InputFormat,
     NewDatasetFile,
+    Replay,
     Upload,
 )
 from catalog.jobs import JobError, JobEvent
@@ -85,13 +87,17 @@ class Promotions:
         )
 
     async def _publish(self, claim: Claim, promoted: Promoted) -> None:
-        """Make the rows of a batch visible, in the data set and in the profile store at once."""
+        """Make the rows of a batch visible, in the data set and in the profile store at once.
+
+        The batches it replays go in the same transaction and by the same commit number.
+        """
         claim.end()
         job = claim.job
         batch_id = BatchId(job.order["batch_id"])
         async with self._database.transaction() as db:
+            batches = BatchStore(db)
             await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
-            await BatchStore(db).activate(
+            await batches.activate(
                 job.id,
                 files=[
                     NewDatasetFile(
@@ -105,6 +111,10 @@ class Promotions:
                     for file in promoted.dataset_files
                 ],
                 metrics=_metrics(promoted),
+            )
+            replay = (await batches.find(job.scope, batch_id)).replay or Replay()
+            replaced = await batches.withdraw(
+                job.scope, replay.predecessors, BatchEvent.REPLACE, actor=f"batch {batch_id}"
             )
             await NamespaceStore(db).register_seen(job.scope, promoted.namespaces)
             await StoreFileStore(db).add(
@@ -120,6 +130,7 @@ class Promotions:
                     )
                     for file in promoted.store_files
                 ],
+                replacing=replaced,
             )
         log.info("batch promoted", job=job.id, batch=batch_id, rows=promoted.output_row_count)
 

@@ -152,3 +152,21 @@ async def test_a_later_export_lacks_the_rows_of_a_reverted_batch_and_an_earlier_
     async with working():
         assert await exported(adobe, pinned) == {"ann": "Bern", "bob": "Oslo", "eve": "Lima"}
         assert await exported(adobe, later) == {"ann": "Rome", "bob": "Oslo"}
+
+
+async def test_a_replay_takes_the_place_of_its_predecessors_in_one_step(adobe, working, dataset_id):
+    async with working():
+        kept = await send(adobe, dataset_id, rows(bob="Oslo"))
+        old = await send(adobe, dataset_id, rows(ann="Rome", eve="Lima"), externalId="monday")
+        await reach(adobe, f"/data/foundation/catalog/batches/{old}", "success")
+        new = await send(
+            adobe,
+            dataset_id,
+            rows(ann="Bern"),
+            open_by=adobe.patch,
+            replay={"predecessors": [f"${old}"], "reason": "replace"},
+        )
+        await reach(adobe, f"/data/foundation/catalog/batches/{new}", "success")
+        for batch_id, status in ((old, "inactive"), (kept, "success")):
+            await reach(adobe, f"/data/foundation/catalog/batches/{batch_id}", status)
+        assert await exported(adobe, await submit(adobe)) == {"ann": "Bern", "bob": "Oslo"}

@@ -16,7 +16,7 @@ from catalog.schemas import PROFILE_UNION
 from catalog.store.batches import BatchStore
 from service.settings import DataSettings, HttpSettings, Settings
 from service.storage import streams
-from tests.builders import a_dataset
+from tests.builders import a_batch, a_dataset, a_loaded_batch
 from tests.surfaces.client import problem
 
 BATCHES = "/data/foundation/import/batches"
@@ -28,6 +28,11 @@ def settings(tmp_path):
     return Settings(
         data=DataSettings(data_dir=tmp_path / "data"), http=HttpSettings(upload_bytes=LIMIT)
     )
+
+
+@pytest.fixture
+def batches(db):
+    return BatchStore(db)
 
 
 @pytest.fixture
@@ -122,7 +127,13 @@ async def test_a_batch_keeps_the_callers_own_name_and_tags(adobe, dataset_id):
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"replay": {"predecessors": ["${x}"], "reason": "replace"}}, "replay"),
+        ({"replay": {"predecessors": ["${x}"], "reason": "replace"}}, "replay.predecessors"),
+        (
+            {"replay": {"predecessorsByExternalId": ["mine"]}},
+            "replay.predecessorsByExternalId",
+        ),
+        ({"replay": {"predecessors": "x"}}, "replay.predecessors"),
+        ({"replay": {"predecessors": ["x"] * 1001}}, "replay.predecessors"),
         ({"enableErrorDiagnostics": True}, "enableErrorDiagnostics"),
         ({"partialIngestionPercentage": 5}, "partialIngestionPercentage"),
         ({"partialIngestionPercentage": "many"}, "partialIngestionPercentage"),
@@ -144,6 +155,53 @@ async def test_what_cannot_be_done_is_refused_by_name(adobe, db, dataset_id, ask
     assert problem(body) == (400, "invalid_field")
     assert body["detail"].startswith(f"{named}: ")
     assert await db.fetchval("SELECT count(*) FROM batches") == 0
+
+
+@pytest.mark.parametrize("decorated", ["{}", "${}", "${{{}}}"])
+@pytest.mark.parametrize("method", ["post", "patch"])
+async def test_a_replay_names_its_predecessors_in_any_spelling(
+    adobe, db, scope, dataset_id, decorated, method
+):
+    old = await a_loaded_batch(db, scope, dataset_id=dataset_id)
+    asked = {
+        "datasetId": dataset_id,
+        "inputFormat": {"format": "json"},
+        "replay": {"predecessors": [decorated.format(old.id)], "reason": "replace"},
+    }
+    answer = await getattr(adobe, method)(BATCHES, json=asked)
+    assert answer.status == 201
+    replay = (await answer.json())["replay"]
+    assert replay == {"predecessors": [old.id], "reason": "replace"}
+
+
+async def test_a_replay_by_external_id_names_every_batch_that_has_it(
+    adobe, batches, db, scope, dataset_id
+):
+    first, second, _ = [
+        await a_batch(db, scope, dataset_id=dataset_id, external_id="mine") for _ in range(3)
+    ]
+    for old in (first, second):
+        await batches.give_up(scope, old.id, actor="test")
+    asked = {
+        "datasetId": dataset_id,
+        "replay": {"predecessors": [second.id], "predecessorsByExternalId": ["${mine}"]},
+    }
+    shown = await (await adobe.post(BATCHES, json=asked)).json()
+    assert shown["replay"]["predecessors"] == [second.id, first.id]
+
+
+async def test_a_batch_that_is_loading_or_of_another_data_set_is_not_replaced(
+    adobe, db, scope, dataset_id, batch
+):
+    other = await a_batch(db, scope)
+    for id, expected in ((batch["id"], (409, "conflict")), (other.id, (400, "invalid_field"))):
+        asked = {"datasetId": dataset_id, "replay": {"predecessors": [id]}}
+        assert problem(await (await adobe.post(BATCHES, json=asked)).json()) == expected
+
+
+async def test_patching_is_for_replays_alone(adobe, dataset_id):
+    answer = await adobe.patch(BATCHES, json={"datasetId": dataset_id, "replay": {}})
+    assert problem(await answer.json()) == (400, "invalid_field")
 
 
 async def test_a_batch_needs_a_data_set_of_the_caller(adobe, foreign, dataset_id):

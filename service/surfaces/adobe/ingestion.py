@@ -26,6 +26,15 @@ async def open_batch(request: web.Request) -> web.Response:
     return answer(_wire(request, batch), HTTPStatus.CREATED)
 
 
+async def replay(request: web.Request) -> web.Response:
+    """Open a batch that takes the place of others. One known client does it so, others by POST."""
+    asked = (await read(request, wire.NewBatch)).noun()
+    if asked.replay is None:
+        raise InvalidField("replay", "names no batch to take the place of")
+    batch = await request.app[OPERATIONS].batches.open(asked, by=request[CALLER])
+    return answer(_wire(request, batch), HTTPStatus.CREATED)
+
+
 async def show(request: web.Request) -> web.Response:
     return answer(
         _wire(request, await request.app[OPERATIONS].batches.find(_id(request), by=request[CALLER]))
@@ -130,6 +139,7 @@ def _wire(request: web.Request, batch: Batch) -> object:
 
 ROUTES = [
     web.post(_BATCHES, open_batch),
+    web.patch(_BATCHES, replay),
     web.get(_BATCHES + "/{id}", show),
     web.post(_BATCHES + "/{id}", act),
     web.put(_FILE, upload),

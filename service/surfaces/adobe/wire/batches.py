@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 import catalog.batches as nouns
-from catalog.batches import BatchFilter, BatchMetric, BatchState, FileFormat
+from catalog.batches import BatchFilter, BatchId, BatchMetric, BatchState, FileFormat
 from catalog.errors import InvalidField
 from catalog.organisations import Scope
 from service.surfaces.adobe.wire import Wire
@@ -53,6 +54,9 @@ _MISSING_FILTERS = frozenset(
     | {"createdUser", "createdClient", "updatedUser"}
 )
 
+#: Batches one replay may name, of either kind. Ours.
+_MOST_PREDECESSORS = 1000
+
 #: The last millisecond of the year 9999: later instants have no date.
 _LAST_MILLISECOND = 253_402_300_799_999
 
@@ -68,7 +72,14 @@ def _lists(value: object) -> object:
     return {name: [each] if isinstance(each, str) else each for name, each in value.items()}
 
 
+def _undecorated(name: str) -> str:
+    """A name without the signs of a variable that documents and clients put around ids."""
+    found = re.fullmatch(r"\$\{(.*)\}|\$(.*)", name, re.DOTALL)
+    return (found[1] or found[2] or "") if found else name
+
+
 Character = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[\x01-\x7f]$")]
+Predecessors = Annotated[list[str], Field(max_length=_MOST_PREDECESSORS)]
 Instant = Annotated[int, Field(ge=0, le=_LAST_MILLISECOND)]
 
 
@@ -99,6 +110,19 @@ class InputFormat(Wire):
         )
 
 
+class Replay(Wire):
+    predecessors: Predecessors | None = None
+    predecessors_by_external_id: Predecessors | None = None
+    reason: str | None = None
+
+    def noun(self) -> nouns.Replay | None:
+        ids = tuple(BatchId(id.strip("${}")) for id in self.predecessors or ())
+        external_ids = tuple(_undecorated(id) for id in self.predecessors_by_external_id or ())
+        if not ids and not external_ids:
+            return None
+        return nouns.Replay(predecessors=ids, external_ids=external_ids, reason=self.reason)
+
+
 class NewBatch(Wire):
     """The body of a create call."""
 
@@ -106,14 +130,12 @@ class NewBatch(Wire):
     input_format: InputFormat | None = None
     external_id: str | None = None
     tags: Annotated[dict[str, list[str]] | None, BeforeValidator(_lists)] = None
-    replay: Any = None
+    replay: Replay | None = None
     enable_error_diagnostics: bool | None = None
     partial_ingestion_percentage: float | None = None
 
     def noun(self) -> nouns.NewBatch:
         """The same request in the service's own words; refuses what it cannot do yet."""
-        if self.replay:
-            raise InvalidField("replay", "batches cannot be replayed yet")
         if self.enable_error_diagnostics:
             raise InvalidField("enableErrorDiagnostics", "there are no error diagnostics yet")
         if self.partial_ingestion_percentage:
@@ -126,6 +148,7 @@ class NewBatch(Wire):
             input_format=(self.input_format or InputFormat()).noun(),
             external_id=self.external_id,
             tags=self.tags or {},
+            replay=self.replay.noun() if self.replay else None,
         )
 
 
@@ -198,6 +221,11 @@ def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
         "failedRecordCount": counts.get(BatchMetric.FAILED_ROW_COUNT, 0),
         "size": counts.get(BatchMetric.OUTPUT_SIZE_BYTES, 0),
     }
+    if found.replay is not None:
+        shown["replay"] = {
+            "predecessors": found.replay.predecessors,
+            "reason": found.replay.reason or "replace",
+        }
     if found.external_id is not None:
         shown["externalId"] = found.external_id
     if found.started_at is not None:
