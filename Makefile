@@ -27,8 +27,13 @@ check: $(VENV)/installed-for-tests
 # Adds what pyproject.toml newly asks for; with ARGS=--upgrade takes the newest of everything.
 constraints: $(VENV)/made
 	@$(RUN) pip install --quiet --disable-pip-version-check uv
-	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --group dev $(ARGS) \
+	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --group dev \
+		--group bench --group bench-java $(ARGS) \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt pyproject.toml
+
+# Half an hour for a million profiles; ARGS=--quick takes two minutes. See benchmarks/README.md.
+bench: $(VENV)/installed-for-bench
+	@$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -46,6 +51,13 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -r $(VENV)/dev-requirements.txt
 	@touch $@
 
+$(VENV)/installed-for-bench: $(VENV)/installed
+	@echo "Installing what the benchmark compares with into $(VENV)"
+	@$(VENV)/bin/python -c 'import shutil, tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+		print(*groups["bench"], *(groups["bench-java"] if shutil.which("java") else []), sep="\n")' > $(VENV)/bench-requirements.txt
+	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -r $(VENV)/bench-requirements.txt
+	@touch $@
+
 # A .venv that has a working pip is kept, whoever made it.
 $(VENV)/made:
 	@$(RUN) pip --version >/dev/null 2>&1 || { \
@@ -59,4 +71,4 @@ $(VENV)/made:
 		$(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
-.PHONY: demo serve test check constraints clean
+.PHONY: demo serve test check bench constraints clean
