@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import types as pt
 
+from service.engine.nesting import opened, opened_map, whole
 from service.engine.orders import NewFile
 from service.storage.files import Files, Writing
 
@@ -19,6 +23,10 @@ GROUP_BYTES = 64 << 20
 #: A file is closed at the first row group that reaches either.
 FILE_ROWS = 1 << 20
 FILE_BYTES = 256 << 20
+
+
+#: Rows at the start of a file that are looked at to see which texts repeat.
+SAMPLE_ROWS = 1 << 12
 
 
 class DatasetFiles:
@@ -70,7 +78,7 @@ class DatasetFiles:
         if self._open is None:
             number = len(self._written) + 1
             key = f"{self._folder}/dataset-{number:05}.parquet"
-            self._open = _OpenFile(self._files, key, self._schema)
+            self._open = _OpenFile(self._files, key, rows)
         self._open.write(rows.slice(0, count))
         if self._open.row_count >= FILE_ROWS or self._open.writing.size_bytes >= FILE_BYTES:
             self._close_file()
@@ -82,14 +90,15 @@ class DatasetFiles:
 
 
 class _OpenFile:
-    def __init__(self, files: Files, key: str, schema: pa.Schema) -> None:
+    def __init__(self, files: Files, key: str, rows: pa.Table) -> None:
         self._stack = ExitStack()
         self.writing: Writing = self._stack.enter_context(files.create(key))
         self.row_count = 0
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self.writing, mode="w"),
-            schema,
+            rows.schema,
             compression="zstd",
+            use_dictionary=_repetitive(rows.slice(0, SAMPLE_ROWS)),
             write_page_index=True,
         )
 
@@ -118,3 +127,27 @@ class _OpenFile:
 
 class _Abandoned(Exception):
     pass
+
+
+def _repetitive(rows: pa.Table) -> list[str]:
+    """Name the columns of texts that repeat, by their path in Parquet: dictionaries pay there."""
+    return [
+        path
+        for name, column in zip(rows.schema.names, rows.columns, strict=True)
+        for path in _repetitive_below(whole(column), name)
+    ]
+
+
+def _repetitive_below(column: Any, path: str) -> Iterator[str]:
+    type = column.type
+    if pt.is_struct(type):
+        for field, inner in zip(type, column.flatten(), strict=True):
+            yield from _repetitive_below(inner, f"{path}.{field.name}")
+    elif pt.is_list(type):
+        yield from _repetitive_below(opened(column).children, f"{path}.list.element")
+    elif pt.is_map(type):
+        keys, items = opened_map(column).children.flatten()
+        yield from _repetitive_below(keys, f"{path}.key_value.key")
+        yield from _repetitive_below(items, f"{path}.key_value.value")
+    elif pt.is_string(type) and 2 * pc.count_distinct(column).as_py() <= len(column):
+        yield path

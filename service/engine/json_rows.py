@@ -26,7 +26,7 @@ from service.engine.json_boundaries import BLOCK_BYTES, Block, Boundaries, Sourc
 from service.engine.json_expectations import Expectation
 from service.engine.json_values import RowReader, Unfit
 from service.engine.known_maps import spelt_out
-from service.engine.nesting import Misfit, narrowed
+from service.engine.nesting import Misfit, narrowed, whole
 from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
@@ -94,7 +94,7 @@ class JsonReader:
         misfits: list[Misfit] = []
         columns = [
             fit(
-                narrowed(_whole(table.column(declared.name)), declared.type),
+                narrowed(whole(table.column(declared.name)), declared.type),
                 field,
                 field.name,
                 misfits,
@@ -187,7 +187,3 @@ def _read(text: bytes, schema: pa.Schema) -> pa.Table | None:
         )
     except pa.ArrowException:
         return None
-
-
-def _whole(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

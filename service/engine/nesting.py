@@ -128,3 +128,15 @@ def masked(column: Column, nulls: Marks) -> Column:
     if not nulls.any():
         return column
     return pc.if_else(pa.array(nulls), pa.scalar(None, column.type), column)
+
+
+def whole(column: Any) -> Any:
+    """Give a column of a table in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def taken(rows: pa.Table, order: Positions) -> pa.Table:
+    """Choose and order rows, column by column: whole ones are several times faster to take from."""
+    indices = pa.array(order)
+    columns: list[Column] = [whole(column).take(indices) for column in rows.columns]
+    return pa.Table.from_arrays(columns, schema=rows.schema)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import Column, element_of, has_column
 from service.engine.fitting import below
-from service.engine.nesting import Misfit, Opened, opened, opened_map, valid
+from service.engine.nesting import Misfit, Opened, opened, opened_map, valid, whole
 
 #: What an event must have, whatever its schema requires.
 EVENT_TIME = "timestamp"
@@ -27,7 +27,7 @@ def missing(table: pa.Table, fields: Iterable[Field], *, is_event: bool) -> list
     for field in fields:
         if not has_column(field):
             continue
-        column = _whole(table.column(field.name))
+        column = whole(table.column(field.name))
         if field.is_required or (is_event and field.name == EVENT_TIME):
             found += _nulls(column, np.ones(len(column), bool), field.name)
         found += _below(column, field, field.name)
@@ -71,7 +71,3 @@ def _in_children(lists: Opened, children: Any, field: Field, path: str) -> Itera
 def _nulls(column: Column, present: Any, path: str) -> list[Misfit]:
     rows = np.flatnonzero(present & ~valid(column))
     return [Misfit(rows, f"{path}: the required field is missing")] if len(rows) else []
-
-
-def _whole(column: Any) -> Column:
-    return cast("Column", column.combine_chunks()) if column.num_chunks != 1 else column.chunk(0)

@@ -19,7 +19,7 @@ from catalog.identities import IDENTITY_VALUE_LENGTH, AuthenticatedState
 from catalog.schemas import IDENTITY_MAP, Kind
 from service.engine.arrow_types import Column
 from service.engine.identity_keys import Keys, keys
-from service.engine.nesting import Marks, Misfit, Positions, opened, opened_map
+from service.engine.nesting import Marks, Misfit, Positions, opened, opened_map, whole
 from service.engine.orders import Identity
 from service.engine.plain_values import plain
 
@@ -73,7 +73,7 @@ def identify(
     spelt: list[str] = []
     parts = [_of_field(table, descriptor, spelt) for descriptor in descriptors]
     if IDENTITY_MAP.name in table.column_names:
-        parts.append(_of_map(_whole(table.column(IDENTITY_MAP.name)), spelt))
+        parts.append(_of_map(whole(table.column(IDENTITY_MAP.name)), spelt))
     named = _in_row_order(parts)
     too_long = _marks(pc.greater(pc.utf8_length(named.values), IDENTITY_VALUE_LENGTH))
     message = f"an identity of more than {IDENTITY_VALUE_LENGTH:,} characters"
@@ -100,7 +100,7 @@ def identify(
 
 def _of_field(table: pa.Table, descriptor: Identity, spelt: list[str]) -> _Named:
     """Give the identities in the field that a descriptor names; blank ones are absent."""
-    column = _whole(table.column(descriptor.path[0]))
+    column = whole(table.column(descriptor.path[0]))
     for name in descriptor.path[1:]:
         column = pc.struct_field(column, name)
     texts = plain(column, Kind.STRING)
@@ -243,7 +243,3 @@ def _first_of_each(
 def _marks(column: Column) -> Marks:
     marks = pc.fill_null(column, False)  # noqa: FBT003
     return cast("Marks", marks.to_numpy(zero_copy_only=False))
-
-
-def _whole(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -358,7 +358,7 @@ def _rows(strange: Any) -> Any:
         number=st.floats(allow_nan=False, allow_infinity=False) | strange,
         day=st.dates().map(str) | strange,
         time=instants | strange,
-        o=_some_of(text=texts | strange, p=_some_of(long=whole | strange, odd=plain)) | strange,
+        o=_some_of(text=texts | strange, p=_some_of(long=whole | strange, odd=whole | strange)) | strange,
         list=st.lists(st.none() | whole | strange, max_size=3) | strange,
         items=st.lists(_some_of(text=texts | strange, time=instants), max_size=2) | strange,
         map=st.dictionaries(keys, st.none() | whole | strange, max_size=3) | strange,
