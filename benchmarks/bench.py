@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -19,13 +18,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import making
 import outputs
-import workload as workloads
+import report
 from measuring import Failed, Limits, run
-from plot import draw
-from results import HEADINGS, OURS, PROMOTION, Results, Row
+from results import OURS, PROMOTION, Results, Row
 from rich.console import Console
-from rich.table import Table
 from scenarios import Scenario, scenarios
 from workload import Workload
 
@@ -54,7 +52,8 @@ class Session:
     runs: int
     limits: Limits
     contenders: tuple[str, ...]
-    keep_store: bool
+    #: Workloads that need not be promoted again.
+    promoted: set[Path]
 
 
 def main() -> None:
@@ -64,7 +63,7 @@ def main() -> None:
         runs=asked.runs or (QUICK_RUNS if asked.quick else RUNS),
         limits=Limits(seconds=asked.timeout, memory_bytes=_memory_bytes() * 8 // 10),
         contenders=tuple(asked.contenders),
-        keep_store=asked.keep_store,
+        promoted=_kept_stores(asked.scratch) if asked.keep_store else set(),
     )
     profiles = asked.profiles or (QUICK_PROFILES if asked.quick else PROFILES)
     chosen = [s for s in scenarios(profiles) if not asked.variants or s.name in asked.variants]
@@ -76,8 +75,8 @@ def main() -> None:
     results = Results(profiles=profiles, machine=_machine(session))
     for scenario in chosen:
         _measure(session, scenario, results)
-    _show(results)
-    _write(results, asked.results)
+    report.show(results, console)
+    console.print(f"Written, beside .json and .png, to {report.write(results, asked.results)}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,11 +106,13 @@ def _measure(session: Session, scenario: Scenario, results: Results) -> None:
     """Run all contenders of a scenario in turns and compare what they wrote."""
     console.rule(f"{scenario.name}: {scenario.shows}")
     with console.status("making the data"):
-        workload = workloads.make(scenario.parameters, session.scratch)
+        workload = making.make(scenario.parameters, session.scratch)
     folder = session.scratch / "runs" / scenario.parameters.name / scenario.name
     shutil.rmtree(folder, ignore_errors=True)
     results.rows += _promoted(session, scenario, workload, folder)
-    rows = {name: Row(scenario=scenario.name, contender=name) for name in _invited(session, scenario)}
+    rows = {
+        name: Row(scenario=scenario.name, contender=name) for name in _invited(session, scenario)
+    }
     results.rows += rows.values()
     with console.status("reading everything once"):
         _warm(workload)
@@ -128,9 +129,10 @@ def _measure(session: Session, scenario: Scenario, results: Results) -> None:
 def _promoted(
     session: Session, scenario: Scenario, workload: Workload, folder: Path
 ) -> Iterator[Row]:
-    """Promote the workload, unless its store may be kept and is there."""
-    if session.keep_store and (workload.folder / "store" / "store.json").exists():
+    """Promote the workload, unless an earlier scenario did or its store may be kept."""
+    if workload.folder in session.promoted:
         return
+    session.promoted.add(workload.folder)
     row = Row(scenario=scenario.name, contender=PROMOTION)
     with console.status("promoting"):
         measured = run(
@@ -140,6 +142,10 @@ def _promoted(
     row.note = f"{measured.taken.details['rows_per_second']:,.0f} rows/s, once for all exports"
     console.print(_said(row, 0))
     yield row
+
+
+def _kept_stores(scratch: Path) -> set[Path]:
+    return {store.parents[1] for store in scratch.glob("*/store/store.json")}
 
 
 def _invited(session: Session, scenario: Scenario) -> list[str]:
@@ -153,10 +159,8 @@ def _invited(session: Session, scenario: Scenario) -> list[str]:
 
 
 def _in_turn(rows: dict[str, Row], number: int) -> Iterator[tuple[str, Row]]:
-    """Yield the contenders, another one first each time. Ours and the floor keep their places.
-
-    The floor writes again what ours wrote in its first run.
-    """
+    """Yield the contenders, another one first each time; ours in the first run, since the floor
+    and the comparison need its output."""
     names = list(rows)
     start = number % len(names)
     for name in names[start:] + names[:start]:
@@ -216,16 +220,16 @@ def _compared(row: Row, scenario: Scenario, folder: Path) -> tuple[bool | None, 
 
 def _determinism(row: Row) -> str:
     """Say whether all runs of ours wrote the same bytes."""
-    if len(row.runs) < 2:
-        return ""
     checksums = {tuple(measured.taken.details["sha256"]) for measured in row.runs}
+    if not checksums:
+        return ""
     same = "the same bytes" if len(checksums) == 1 else "NOT the same bytes"
     return f"{same} in all {len(row.runs)} runs"
 
 
 def _tune(session: Session, scenario: Scenario, peer: str) -> None:
     """Measure every form of a peer once."""
-    workload = workloads.make(scenario.parameters, session.scratch)
+    workload = making.make(scenario.parameters, session.scratch)
     _warm(workload)
     forms = importlib.import_module(SCRIPTS[peer].removesuffix(".py")).FORMS
     for form in forms:
@@ -288,30 +292,9 @@ def _said(row: Row, number: int) -> str:
         return f"  {row.contender:14} {row.note}"
     taken = row.runs[-1].taken
     return (
-        f"  {row.contender:14} run {number + 1}: {taken.seconds:7.2f} s, {taken.cpu_seconds:7.2f} CPU,"
-        f" {taken.peak_bytes / 2**30:5.2f} GiB {row.note}"
+        f"  {row.contender:14} run {number + 1}: {taken.seconds:7.2f} s,"
+        f" {taken.cpu_seconds:7.2f} CPU, {taken.peak_bytes / 2**30:5.2f} GiB {row.note}"
     )
-
-
-def _show(results: Results) -> None:
-    table = Table(title=f"{results.profiles:,} profiles")
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if 2 <= number <= 6 else "left")
-    for cells in results.cells():
-        table.add_row(*cells, style="bold green" if cells[1] == OURS else None)
-    console.print(table)
-    for aim in results.aims():
-        mark = "[green]met" if aim.is_met else "[red]missed"
-        console.print(f"{mark}[/]: {aim.asked}: {aim.measured}")
-
-
-def _write(results: Results, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / str(results.profiles)
-    stem.with_suffix(".json").write_text(json.dumps(results.to_json(), indent=1) + "\n")
-    stem.with_suffix(".md").write_text(results.markdown())
-    draw(results, stem.with_suffix(".png"))
-    console.print(f"Written to {stem}.md, .json and .png")
 
 
 if __name__ == "__main__":

@@ -53,14 +53,18 @@ def export(order: Order) -> dict[str, Any] | None:
 
 
 def _profiles(order: Order, form: str) -> str:
-    """The newest value of every field, by profile; and the newest identity where there are several."""
+    """The newest value of every field, by profile; when stitching, the newest identity too."""
     fields = order.request.fields
     rows = _rows(order, COVERAGE, ("time", *fields))
     if order.request.is_stitched:
         fields = (*fields, "key")
     if form == "window":
         return _profiles_by_window(fields, rows)
-    newest = "arg_max({0}, time)" if form == "arg_max" else "last({0} ORDER BY time) FILTER ({0} NOT NULL)"
+    newest = (
+        "arg_max({0}, time)"
+        if form == "arg_max"
+        else "last({0} ORDER BY time) FILTER ({0} NOT NULL)"
+    )
     select = ", ".join(f"{newest.format(name)} AS {name}" for name in fields)
     return f"SELECT profile, {select} FROM ({rows}) GROUP BY profile"
 
@@ -106,7 +110,9 @@ def _rows(
     """Rows of some sources with the profile they belong to, and their own key where it differs."""
     if not order.request.is_stitched:
         files = order.workload.files(*sources)
-        return f"SELECT id AS profile, {', '.join(columns)} FROM read_parquet({files}) WHERE {where}"
+        return (
+            f"SELECT id AS profile, {', '.join(columns)} FROM read_parquet({files}) WHERE {where}"
+        )
     selects = (
         f"SELECT {_key(order.workload.identities(source)[0])} AS key, {', '.join(columns)}"
         f" FROM read_parquet({order.workload.files(source)}) WHERE {where}"
@@ -131,7 +137,8 @@ def _make_labels(db: duckdb.DuckDBPyConnection, workload: Workload) -> int:
         db.execute("""
             CREATE TEMP TABLE renewed AS
             SELECT own.key, least(own.label, min(other.label)) AS label
-              FROM neighbours JOIN labels own ON own.key = neighbours.a JOIN labels other ON other.key = neighbours.b
+              FROM neighbours JOIN labels own ON own.key = neighbours.a
+              JOIN labels other ON other.key = neighbours.b
              GROUP BY own.key, own.label""")
         changed = db.execute("""
             SELECT 1 FROM labels JOIN renewed USING (key)

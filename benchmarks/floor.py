@@ -47,7 +47,9 @@ def floor(order: Order) -> Taken:
     pa.set_cpu_count(THREADS)
     clock = Clock()
     with ThreadPoolExecutor(THREADS) as pool:
-        clock.count("read_seconds", lambda: list(pool.map(_read, *zip(*_needed(order), strict=True))))
+        clock.count(
+            "read_seconds", lambda: list(pool.map(_read, *zip(*_needed(order), strict=True)))
+        )
         _write(order, pool, clock)
     return Taken(
         seconds=sum(clock.seconds.values()),

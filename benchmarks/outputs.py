@@ -40,7 +40,9 @@ def digest(output: Path, request: Request, target: Path) -> None:
     values = [_canonical_identities("identities"), *request.fields]
     if request.event_fields:
         values.append(_canonical_events(request))
-    entries = "map_entries(identityMap)" if types["identityMap"].startswith("MAP") else "identityMap"
+    entries = (
+        "map_entries(identityMap)" if types["identityMap"].startswith("MAP") else "identityMap"
+    )
     db.execute(f"""
         COPY (
             SELECT list_filter(identities, lambda i: i.id.primary)[1].id.id AS identity,
@@ -58,7 +60,8 @@ def compare(first: Path, second: Path) -> Comparison:
     db = _connect(first.parent)
     joined = f"""
         SELECT a.identity AS a, b.identity AS b, a.digest = b.digest AS same
-          FROM read_parquet('{first}') a FULL JOIN read_parquet('{second}') b ON a.identity = b.identity"""
+          FROM read_parquet('{first}') a
+          FULL JOIN read_parquet('{second}') b ON a.identity = b.identity"""
     ((equal, different, only_first, only_second),) = db.execute(f"""
         SELECT count(*) FILTER (same), count(*) FILTER (NOT same),
                count(*) FILTER (b IS NULL), count(*) FILTER (a IS NULL)
@@ -76,9 +79,7 @@ def compare(first: Path, second: Path) -> Comparison:
 
 
 def _canonical_identities(identities: str) -> str:
-    spelt = (
-        "concat_ws('/', i.namespace, i.id.id, i.id.authenticatedState, i.id.primary::VARCHAR)"
-    )
+    spelt = "concat_ws('/', i.namespace, i.id.id, i.id.authenticatedState, i.id.primary::VARCHAR)"
     return f"list_sort(list_transform({identities}, lambda i: {spelt}))"
 
 

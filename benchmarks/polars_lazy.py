@@ -73,7 +73,7 @@ def _event_lists(order: Order, form: str) -> pl.LazyFrame:
 
 def _identity_map() -> pl.Expr:
     """A map as Arrow knows it: a list of keys with their values."""
-    own = pl.struct(id="id", authenticatedState=pl.lit("ambiguous"), primary=pl.lit(True))
+    own = pl.struct(id="id", authenticatedState=pl.lit("ambiguous"), primary=pl.lit(value=True))
     entry = pl.struct(key=pl.lit("CRMID"), value=pl.concat_list(own))
     return pl.concat_list(entry).alias("identityMap")
 

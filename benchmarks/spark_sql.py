@@ -54,7 +54,9 @@ def _session(order: Order) -> SparkSession:
 def _run(spark: SparkSession, order: Order) -> None:
     request = order.request
     rows = spark.read.parquet(*order.workload.files(*COVERAGE))
-    newest = [f.max_by(name, f.when(f.col(name).isNotNull(), f.col("time"))) for name in request.fields]
+    newest = [
+        f.max_by(name, f.when(f.col(name).isNotNull(), f.col("time"))) for name in request.fields
+    ]
     profiles = rows.groupBy("id").agg(
         *(value.alias(name) for value, name in zip(newest, request.fields, strict=True))
     )
@@ -82,7 +84,7 @@ def _event_lists(spark: SparkSession, order: Order) -> DataFrame:
 
 def _identity_map() -> Column:
     own = f.struct(
-        f.col("id"), f.lit("ambiguous").alias("authenticatedState"), f.lit(True).alias("primary")
+        f.col("id"), f.lit("ambiguous").alias("authenticatedState"), f.expr("true").alias("primary")
     )
     return f.create_map(f.lit("CRMID"), f.array(own))
 
