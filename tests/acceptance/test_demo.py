@@ -25,15 +25,16 @@ ROOT = Path(__file__).parents[2]
 PEOPLE = 500
 
 
-def demo(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
-    """Run the demo to its end, with its folder below ``place``."""
+def demo(*arguments: str, place: Path, terminal: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the demo to its end, with its folder below ``place``, as called in ``terminal``."""
     done = subprocess.run(
         [*COMMAND, "demo", *arguments],
         check=False,
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_SECONDS,
-        env={**os.environ, "TMPDIR": str(place)},
+        cwd=terminal,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(place)},
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -99,9 +100,9 @@ def test_a_readers_own_folder_is_taken_instead(place, tmp_path):
 
 
 @contextmanager
-def kept(place: Path) -> Iterator[str]:
+def kept(place: Path, terminal: Path) -> Iterator[str]:
     """A demo that leaves its service running, and the end of that as the demo says to do it."""
-    shown = demo("--people", "200", "--keep", place=place).stdout
+    shown = demo("--people", "200", "--keep", place=place, terminal=terminal).stdout
     found = re.search(r"kill (\d+)`, then remove it with `(rm -r \S+)`", shown)
     assert found
     service = psutil.Process(int(found[1]))
@@ -114,7 +115,7 @@ def kept(place: Path) -> Iterator[str]:
 
 
 def test_a_kept_service_is_shown_to_people_and_can_be_used_by_hand(place, tmp_path):
-    with kept(place) as shown:
+    with kept(place, tmp_path) as shown:
         for words in (
             "What went in",
             "Loyalty programme",
