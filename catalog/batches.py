@@ -219,6 +219,17 @@ class DatasetFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetaFile:
+    """A stored file that tells about a batch and holds none of its rows."""
+
+    #: By what readers ask for it; it may have folders.
+    path: str
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """What a caller asks for when opening a batch."""
 

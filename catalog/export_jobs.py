@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from catalog.batches import BatchId
+from catalog.batches import BatchId, MetaFile
 from catalog.jobs import Job
 from catalog.merge_policies import AttributeMerge, IdentityGraph, MergeRules
 from catalog.schemas import Path
@@ -72,6 +72,8 @@ class ExportPlan:
     key: str
     engine_version: str
     task_count: int
+    #: The list of profiles that are left out; null when none is.
+    exclusions: MetaFile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,9 +89,12 @@ CREATE TABLE plans (
     engine_version text        NOT NULL,
     key            text        NOT NULL,
     task_count     integer     NOT NULL,
+    exclusions     jsonb,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 
+COMMENT ON COLUMN plans.exclusions IS
+    'Key, size and hash of the list of profiles that are left out; null when none is.';
 COMMENT ON TABLE plans IS
     'What an export job worked out once. Later attempts of the same engine version go on from '
     'it; another version deletes it, and its parts with it.';

@@ -109,6 +109,19 @@ CREATE TABLE dataset_files (
     PRIMARY KEY (batch_id, number)
 );
 
+CREATE TABLE meta_files (
+    batch_id   text   NOT NULL REFERENCES batches ON DELETE CASCADE,
+    path       text   COLLATE "C" NOT NULL,
+    key        text   NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256     text   NOT NULL,
+
+    PRIMARY KEY (batch_id, path)
+);
+
+COMMENT ON TABLE meta_files IS
+    'What is told about a batch in files of their own, which are never among its rows.';
+
 CREATE TABLE store_files (
     id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sandbox_id      uuid        NOT NULL,

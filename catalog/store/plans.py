@@ -7,8 +7,10 @@ adds nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from catalog.batches import MetaFile
 from catalog.export_jobs import ExportPart, ExportPlan
 from catalog.jobs import Job
 from catalog.store import queries
@@ -29,7 +31,13 @@ class PlanStore:
         return _plan(row) if row else None
 
     async def replace(
-        self, job: Job, *, key: str, engine_version: str, task_count: int
+        self,
+        job: Job,
+        *,
+        key: str,
+        engine_version: str,
+        task_count: int,
+        exclusions: MetaFile | None = None,
     ) -> ExportPlan:
         """Make this the plan of the job; an earlier one goes, with its parts."""
         await JobStore(self._db).hold(job)
@@ -41,6 +49,7 @@ class PlanStore:
             engine_version=engine_version,
             key=key,
             task_count=task_count,
+            exclusions=asdict(exclusions) if exclusions else None,
         )
         assert row is not None
         return _plan(row)
@@ -66,7 +75,10 @@ class PlanStore:
 
 def _plan(row: Record) -> ExportPlan:
     return ExportPlan(
-        key=row["key"], engine_version=row["engine_version"], task_count=row["task_count"]
+        key=row["key"],
+        engine_version=row["engine_version"],
+        task_count=row["task_count"],
+        exclusions=MetaFile(**row["exclusions"]) if row["exclusions"] else None,
     )
 
 

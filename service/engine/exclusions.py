@@ -17,7 +17,7 @@ from service.engine.maps import spelt
 from service.engine.ranking import Keys, places, run_offsets
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import StoreFile
-from service.storage.files import Files
+from service.storage.files import Files, Written
 
 TOO_MANY_IDENTITIES = "too_many_identities"
 
@@ -29,7 +29,7 @@ _NOBODY = pa.schema(
 ).empty_table()
 
 
-def write_exclusions(labelling: Labelling, snapshot: Snapshot, key: str, files: Files) -> None:
+def write_exclusions(labelling: Labelling, snapshot: Snapshot, key: str, files: Files) -> Written:
     """Store one row per excluded profile: the reason, and all identities that were seen of it."""
     components = labelling.excluded_components()
     excluded = labelling.identity.at(labelling.is_excluded)
@@ -54,6 +54,7 @@ def write_exclusions(labelling: Labelling, snapshot: Snapshot, key: str, files: 
     )
     with files.create(key) as sink:
         pq.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd", store_schema=False)
+    return sink.written()
 
 
 def _mentions(snapshot: Snapshot, files: Files, excluded: Keys) -> Iterator[pa.Table]:

@@ -180,6 +180,8 @@ class Planned(Order):
     key: str
     engine_version: str
     task_count: int
+    #: One row for each profile that is left out; null when none is.
+    exclusions: NewFile | None = None
 
 
 class Part(NewFile):

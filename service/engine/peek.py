@@ -30,6 +30,8 @@ _BETWEEN = re.compile(r"[\s,\[\]]*")
 _LONGEST_ROW = 64 << 20
 #: Rows turned into Python values at a time.
 _ROWS = 1_000
+#: The same for previews, whose rows may be large: some can be read without the others.
+_PREVIEWED_ROWS = 10
 
 
 def rows(path: Path, format: FileFormat) -> Iterator[Row]:
@@ -60,6 +62,24 @@ def parquet_rows(path: Path, columns: list[str] | None = None) -> Iterator[Row]:
 def first_rows(path: Path, count: int, columns: list[str] | None = None) -> list[Row]:
     """Give the first rows of a Parquet file, or only these top-level columns of them."""
     return list(itertools.islice(parquet_rows(path, columns), count))
+
+
+def preview(file: pa.NativeFile, count: int, size_bytes: int) -> tuple[list[Row], int]:
+    """Give the first rows of a stored Parquet file, nulls left out, and the bytes they took.
+
+    No more than ``count``, and no more once they take ``size_bytes`` as Arrow: rows may hold
+    thousands of events.
+    """
+    found: list[Row] = []
+    read_bytes = 0
+    with pq.ParquetFile(file) as source:
+        for batch in source.iter_batches(batch_size=min(_PREVIEWED_ROWS, count)):
+            rows = batch.to_pylist(maps_as_pydicts="strict")
+            found += [_without_nulls(row) for row in rows]
+            read_bytes += batch.nbytes
+            if len(found) >= count or read_bytes >= size_bytes:
+                break
+    return found[:count], read_bytes
 
 
 def row_at(path: Path, number: int, columns: list[str] | None = None) -> Row:
@@ -106,6 +126,14 @@ def nested(row: Row) -> Row:
                 )
         inner[last] = value if value != "" else None
     return result
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value
 
 
 def _opened(path: Path) -> pq.ParquetFile:

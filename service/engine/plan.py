@@ -19,7 +19,7 @@ from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.identity import Labelling, label
 from service.engine.labels import keys_of, open_labels, write_labels
-from service.engine.orders import ENGINE_VERSION, ExportOrder, Planned, Progress
+from service.engine.orders import ENGINE_VERSION, ExportOrder, NewFile, Planned, Progress
 from service.engine.ranking import Keys
 from service.engine.scatter import SCATTERED, Scatter
 from service.engine.snapshot import Snapshot
@@ -81,8 +81,8 @@ class Plan(Document):
     #: Key of the label file; null when every identity is a profile by itself.
     labels: str | None = None
     runs: tuple[Run, ...] = ()
-    #: Key of the list of what is left out; null when nothing is.
-    exclusions: str | None = None
+    #: The list of what is left out; null when nothing is.
+    exclusions: NewFile | None = None
     #: Profiles left out by the plan.
     excluded_count: int = 0
 
@@ -127,7 +127,12 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
     key = f"{order.folder}/plan.json"
     with files.create(key) as sink:
         sink.write(plan.model_dump_json().encode())
-    return Planned(key=key, engine_version=ENGINE_VERSION, task_count=plan.task_count)
+    return Planned(
+        key=key,
+        engine_version=ENGINE_VERSION,
+        task_count=plan.task_count,
+        exclusions=plan.exclusions,
+    )
 
 
 def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> Plan:
@@ -140,9 +145,14 @@ def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> P
     write_labels(labelling, f"{folder}/labels.parquet", files)
     excluded_count = len(labelling.excluded_components())
     if excluded_count:
-        key = f"{folder}/exclusions.parquet"
-        write_exclusions(labelling, snapshot, key, files)
-        plan = plan.model_copy(update={"exclusions": key, "excluded_count": excluded_count})
+        written = write_exclusions(labelling, snapshot, f"{folder}/exclusions.parquet", files)
+        exclusions = NewFile(
+            key=written.key,
+            size_bytes=written.size_bytes,
+            row_count=excluded_count,
+            sha256=written.sha256,
+        )
+        plan = plan.model_copy(update={"exclusions": exclusions, "excluded_count": excluded_count})
     labels = open_labels(plan.labels, files)
     assert labels is not None
     scatter = Scatter(

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from catalog.batches import BatchId, DatasetFile
+from catalog.batches import BatchId, DatasetFile, MetaFile
+from catalog.datasets import DatasetId
 from catalog.organisations import Caller
 from catalog.store.batches import BatchStore
 from catalog.store.database import Database
+from catalog.store.dataset_files import DatasetFileStore
+from catalog.store.datasets import DatasetStore
+from catalog.store.meta_files import MetaFileStore
+from service.engine import peek
 from service.storage import streams
 from service.storage.files import Files
+
+#: Rows in a preview: as documented.
+PREVIEW_ROWS = 100
+#: Rows of thousands of events make a preview shorter: this much is read at most, and a bit more.
+PREVIEW_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +54,33 @@ class DataAccess:
         async with self._database.transaction() as db:
             return await BatchStore(db).file(by.scope, batch_id, number)
 
-    def content(self, file: DatasetFile, start: int, length: int) -> AsyncIterator[bytes]:
+    async def meta(self, batch_id: BatchId, *, by: Caller) -> tuple[MetaFile, ...]:
+        """The files that tell about a batch, by path. A batch that has not ended has none."""
+        async with self._database.transaction() as db:
+            await BatchStore(db).find(by.scope, batch_id)
+            return await MetaFileStore(db).of_batch(by.scope, batch_id)
+
+    async def preview(self, dataset_id: DatasetId, *, by: Caller) -> list[dict[str, Any]]:
+        """The first rows of a data set, nulls left out; of the batch that was opened first."""
+        async with self._database.transaction() as db:
+            await DatasetStore(db).find(by.scope, dataset_id)
+            files = await DatasetFileStore(db).first(by.scope, dataset_id, most=PREVIEW_ROWS)
+        return await asyncio.to_thread(self._first_rows, [file.key for file in files])
+
+    def _first_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        size_bytes = PREVIEW_BYTES
+        for key in keys:
+            if len(rows) >= PREVIEW_ROWS or size_bytes <= 0:
+                break
+            with self._files.open(key) as file:
+                found, read_bytes = peek.preview(file, PREVIEW_ROWS - len(rows), size_bytes)
+            rows += found
+            size_bytes -= read_bytes
+        return rows
+
+    def content(
+        self, file: DatasetFile | MetaFile, start: int, length: int
+    ) -> AsyncIterator[bytes]:
         """Stream bytes of a file the caller was handed by this class."""
         return streams.stream(self._files, file.key, start, length)

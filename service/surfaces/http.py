@@ -112,9 +112,12 @@ def answer(
     status: HTTPStatus = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Answer with JSON: a model, or any nesting of models, mappings, lists and scalars."""
+    """Answer with JSON: a model, or any nesting of models, mappings, lists and scalars.
+
+    Numbers that JSON cannot say, infinite ones and NaN, are null.
+    """
     return web.Response(
-        body=to_json(body, by_alias=True),
+        body=to_json(body, by_alias=True, inf_nan_mode="null"),
         status=status,
         headers=headers,
         content_type="application/json",

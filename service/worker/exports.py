@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from catalog.batches import BatchId, NewDatasetFile
+from catalog.batches import BatchId, MetaFile, NewDatasetFile
 from catalog.export_jobs import ExportPart
 from catalog.jobs import Job, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
+from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
 from catalog.store.store_files import StoreFileStore
 from service.engine.local import LocalRunner
@@ -33,6 +34,9 @@ from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 
 log = structlog.get_logger()
+
+#: What readers ask for to see which profiles an export left out, and why.
+EXCLUSIONS = "exclusions.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,7 @@ class Exports:
                 key=planned.key,
                 engine_version=planned.engine_version,
                 task_count=planned.task_count,
+                exclusions=_exclusions(planned),
             )
 
     async def _keep_part(self, claim: Claim, part: Part) -> None:
@@ -165,6 +170,8 @@ class Exports:
                 )
             (batch,) = await BatchStore(db).of_job(job.id)
             await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
+            if plan.exclusions is not None:
+                await MetaFileStore(db).add(batch.id, [plan.exclusions])
             await JobStore(db).move(
                 job,
                 JobEvent.COMPLETE,
@@ -188,6 +195,17 @@ def _files(batch_id: BatchId, parts: Sequence[ExportPart]) -> list[NewDatasetFil
         )
         for index, part in enumerate(shown)
     ]
+
+
+def _exclusions(planned: Planned) -> MetaFile | None:
+    if planned.exclusions is None:
+        return None
+    return MetaFile(
+        path=EXCLUSIONS,
+        key=planned.exclusions.key,
+        size_bytes=planned.exclusions.size_bytes,
+        sha256=planned.exclusions.sha256,
+    )
 
 
 def _sum(parts: Sequence[ExportPart]) -> dict[str, int]:

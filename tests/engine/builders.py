@@ -184,7 +184,7 @@ class Store:
         plan = load_plan(planned.key, self.files)
         parts = [run_task(order, plan, n, self.files) for n in range(planned.task_count)]
         tables = [pq.read_table(self.files.open(part.key)) for part in parts]
-        listed = pq.read_table(self.files.open(plan.exclusions)) if plan.exclusions else None
+        listed = pq.read_table(self.files.open(plan.exclusions.key)) if plan.exclusions else None
         exclusions = rows_of(listed) if listed is not None else []
         return Exported(planned=planned, parts=parts, tables=tables, exclusions=exclusions)
 

@@ -1,4 +1,4 @@
-"""Data Access: which files a batch has, and their bytes, whole or in part."""
+"""Data Access: which files a batch has, what is told about it, and bytes, whole or in part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from catalog.batches import BatchId, DatasetFile
+from catalog.batches import BatchId, DatasetFile, MetaFile
+from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from service.surfaces.adobe.errors import problem
 from service.surfaces.adobe.ranges import Span, Unsatisfiable, asked_span
@@ -39,7 +40,27 @@ async def show_file(request: web.Request) -> web.StreamResponse:
     return await _send(request, file)
 
 
-async def _send(request: web.Request, file: DatasetFile) -> web.StreamResponse:
+async def show_meta(request: web.Request) -> web.StreamResponse:
+    """List what is told about a batch or, when ``path`` is that of a file, send its bytes."""
+    batch_id, path = BatchId(request.match_info["id"]), request.query.get("path", "").strip("/")
+    files = await request.app[OPERATIONS].data_access.meta(batch_id, by=request[CALLER])
+    for file in files:
+        if file.path == path:
+            return await _send(request, file)
+    below = [file for file in files if file.path.startswith(f"{path}/")] if path else files
+    if path and not below:
+        raise NotFound(f"meta file of batch {batch_id} under", path)
+    asked = query(request, wire.Page)
+    return answer(wire.meta_files(batch_id, below, path, asked, _host(request)))
+
+
+async def preview(request: web.Request) -> web.Response:
+    dataset_id = DatasetId(request.match_info["id"])
+    rows = await request.app[OPERATIONS].data_access.preview(dataset_id, by=request[CALLER])
+    return answer({"data": rows})
+
+
+async def _send(request: web.Request, file: DatasetFile | MetaFile) -> web.StreamResponse:
     etag = f'"{file.sha256}"'
     headers = {hdrs.ACCEPT_RANGES: "bytes", hdrs.ETAG: etag, hdrs.CONTENT_TYPE: _PARQUET}
     if any(known.value in {file.sha256, "*"} for known in request.if_none_match or ()):
@@ -80,13 +101,13 @@ async def _stream(
     return response
 
 
-def _asked_span(request: web.Request, file: DatasetFile, etag: str) -> Span | None:
+def _asked_span(request: web.Request, file: DatasetFile | MetaFile, etag: str) -> Span | None:
     if request.method == hdrs.METH_HEAD or request.headers.get(hdrs.IF_RANGE, etag) != etag:
         return None
     return asked_span(request.headers.get(hdrs.RANGE), file.size_bytes)
 
 
-def _unsatisfiable(request: web.Request, file: DatasetFile) -> web.Response:
+def _unsatisfiable(request: web.Request, file: DatasetFile | MetaFile) -> web.Response:
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     detail = f"{request.headers[hdrs.RANGE]}: the file has {file.size_bytes} bytes"
     body = problem(request, status, code="range_not_satisfiable", detail=detail)
@@ -100,5 +121,7 @@ def _host(request: web.Request) -> str:
 
 ROUTES = [
     web.get(wire.EXPORT + "/batches/{id}/files", list_files),
+    web.get(wire.EXPORT + "/batches/{id}/meta", show_meta),
+    web.get(wire.EXPORT + "/datasets/{id}/preview", preview),
     web.get(wire.EXPORT + "/files/{id}", show_file),
 ]

@@ -6,12 +6,13 @@ Numbers are strings there, except those that count the page itself; links are ab
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from pydantic import Field
 
-from catalog.batches import BatchId, DatasetFile
+from catalog.batches import BatchId, DatasetFile, MetaFile
 from catalog.errors import NotFound
 from service.operations.data_access import FilePage
 from service.surfaces.adobe.wire import Wire
@@ -63,6 +64,29 @@ def single_file(file: DatasetFile, asked: Page, host: str) -> dict[str, Any]:
     return _page([entry][asked.start :], asked, total=1, here=here)
 
 
+def meta_files(
+    batch_id: str, files: Sequence[MetaFile], below: str | None, asked: Page, host: str
+) -> dict[str, Any]:
+    """One page of what lies in a folder of a batch's meta, or at its top; folders are 0 long."""
+    here = f"{host}{EXPORT}/batches/{quote(batch_id, safe='')}/meta"
+    prefix = f"{below}/" if below else ""
+    lengths: dict[str, int] = {}
+    for file in files:
+        name, _, rest = file.path.removeprefix(prefix).partition("/")
+        lengths[name] = 0 if rest else file.size_bytes
+    entries = [
+        {
+            "name": name,
+            "length": str(length),
+            "_links": {"self": {"href": f"{here}?path={quote(prefix + name, safe='')}"}},
+        }
+        for name, length in lengths.items()
+    ]
+    some = entries[asked.start : asked.start + asked.limit]
+    query = f"path={quote(below, safe='')}&" if below else ""
+    return _page(some, asked, total=len(entries), here=here, query=query)
+
+
 def _entry(file: DatasetFile, host: str) -> dict[str, Any]:
     created = str(milliseconds(file.created_at))
     return {
@@ -78,14 +102,16 @@ def _entry(file: DatasetFile, host: str) -> dict[str, Any]:
     }
 
 
-def _page(entries: list[dict[str, Any]], asked: Page, *, total: int, here: str) -> dict[str, Any]:
+def _page(
+    entries: list[dict[str, Any]], asked: Page, *, total: int, here: str, query: str = ""
+) -> dict[str, Any]:
     page: dict[str, Any] = {"data": entries, "_page": {"limit": asked.limit, "count": total}}
     if total <= asked.limit:
         return page
     links: dict[str, Any] = {
-        "page": {"href": f"{here}?start={{start}}&limit={{limit}}", "templated": True}
+        "page": {"href": f"{here}?{query}start={{start}}&limit={{limit}}", "templated": True}
     }
     following = asked.start + asked.limit
     if following < total:
-        links["next"] = {"href": f"{here}?start={following}&limit={asked.limit}"}
+        links["next"] = {"href": f"{here}?{query}start={following}&limit={asked.limit}"}
     return {**page, "_links": links}
