@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from results import OURS, PROMOTION, Results
 
 GB = 1e9
+PROFILES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,9 @@ class Aim:
 
 
 def outcomes(results: Results) -> list[Outcome]:
-    """Hold results against all aims they have figures for."""
+    """Hold results against all aims they have figures for; none at another size."""
+    if results.profiles != PROFILES:
+        return []
     return [outcome for aim in AIMS if (outcome := aim.outcome(results))]
 
 

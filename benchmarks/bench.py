@@ -139,7 +139,7 @@ def _promoted(
             "ours_promotion.py", workload, scenario.request, folder / "promotion", session.limits
         )
     row.runs.append(measured)
-    row.note = f"{measured.taken.details['rows_per_second']:,.0f} rows/s, once for all exports"
+    row.note = f"{measured.taken.details['rows_per_second']:,.0f} rows/s, once"
     console.print(_said(row, 0))
     yield row
 
@@ -223,8 +223,8 @@ def _determinism(row: Row) -> str:
     checksums = {tuple(measured.taken.details["sha256"]) for measured in row.runs}
     if not checksums:
         return ""
-    same = "the same bytes" if len(checksums) == 1 else "NOT the same bytes"
-    return f"{same} in all {len(row.runs)} runs"
+    same = "same bytes" if len(checksums) == 1 else "NOT the same bytes"
+    return f"{same} in {len(row.runs)} runs"
 
 
 def _tune(session: Session, scenario: Scenario, peer: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import aims
 from plot import draw
@@ -12,13 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 #: With how they are aligned.
-HEADINGS = {
-    "scenario": "left",
+HEADINGS: dict[str, Literal["left", "right"]] = {
     "contender": "left",
     "time (s)": "right",
     "CPU (s)": "right",
-    "peak memory (GiB)": "right",
-    "process tree (GiB)": "right",
+    "peak (GiB)": "right",
+    "tree (GiB)": "right",
     "times ours": "right",
     "same output": "left",
     "note": "left",
@@ -29,12 +29,15 @@ GIB = 2**30
 
 def show(results: Results, console: Console) -> None:
     """Print the table and how it stands with the aims."""
-    table = Table(title=f"{results.profiles:,} profiles")
-    for heading, side in HEADINGS.items():
-        table.add_column(heading, justify="right" if side == "right" else "left")
-    for row in results.rows:
-        table.add_row(*_cells(results, row), style="bold" if row.contender == OURS else None)
-    console.print(table)
+    for scenario in _scenarios(results):
+        table = Table(title=f"{scenario}, {results.profiles:,} profiles", title_justify="left")
+        for heading, side in HEADINGS.items():
+            table.add_column(heading, justify=side)
+        for row in results.rows:
+            if row.scenario == scenario:
+                style = "bold" if row.contender == OURS else None
+                table.add_row(*_cells(results, row), style=style)
+        console.print(table)
     for outcome in aims.outcomes(results):
         mark = "[green]met" if outcome.is_met else "[red]missed"
         console.print(f"{mark}[/]: {outcome.asked}: {outcome.measured}")
@@ -54,10 +57,9 @@ def write(results: Results, folder: Path) -> Path:
 
 def _cells(results: Results, row: Row) -> list[str]:
     if not row.runs:
-        return [row.scenario, row.contender, *[""] * 6, row.note]
+        return [row.contender, *[""] * 6, row.note]
     ratio = results.times(row.scenario, row.contender, row.scenario, OURS)
     return [
-        row.scenario,
         row.contender,
         f"{row.seconds:.2f}",
         f"{row.cpu_seconds:.2f}",
@@ -72,15 +74,27 @@ def _cells(results: Results, row: Row) -> list[str]:
 def _markdown(results: Results) -> str:
     lines = [f"# {results.profiles:,} profiles, {results.profiles * 10:,} events", ""]
     lines += [f"* {name}: {value}" for name, value in results.machine.items()]
-    lines += ["", f"| {' | '.join(HEADINGS)} |"]
-    lines += [f"| {' | '.join('---:' if s == 'right' else '---' for s in HEADINGS.values())} |"]
-    lines += [f"| {' | '.join(_cells(results, row))} |" for row in results.rows]
+    for scenario in _scenarios(results):
+        lines += ["", f"## {scenario}", "", f"| {' | '.join(HEADINGS)} |"]
+        sides = ("---:" if side == "right" else "---" for side in HEADINGS.values())
+        lines += [f"| {' | '.join(sides)} |"]
+        rows = [row for row in results.rows if row.scenario == scenario]
+        lines += [f"| {' | '.join(_cells(results, row))} |" for row in rows]
     if outcomes := aims.outcomes(results):
-        lines += ["", "| asked for, at a million profiles on two cores | measured | met |"]
+        lines += [
+            "",
+            "## What was asked for",
+            "",
+            "| asked for, at a million profiles on two cores | measured | met |",
+        ]
         lines += ["| --- | ---: | --- |"]
         lines += [f"| {o.asked} | {o.measured} | {'yes' if o.is_met else 'NO'} |" for o in outcomes]
     lines += ["", *_breakevens(results)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _scenarios(results: Results) -> list[str]:
+    return list(dict.fromkeys(row.scenario for row in results.rows))
 
 
 def _breakevens(results: Results) -> list[str]:
