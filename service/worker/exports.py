@@ -169,15 +169,16 @@ class Exports:
                     is_final=False,
                 )
             (batch,) = await BatchStore(db).of_job(job.id)
-            await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
-            if plan.exclusions is not None:
-                await MetaFileStore(db).add(batch.id, [plan.exclusions])
+            # The job before its batch, as a cancel locks them: else each waits for the other.
             await JobStore(db).move(
                 job,
                 JobEvent.COMPLETE,
                 actor=str(job.worker_id),
                 metrics={"counters": _sum(parts), **times.to_json()},
             )
+            await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
+            if plan.exclusions is not None:
+                await MetaFileStore(db).add(batch.id, [plan.exclusions])
         log.info("export succeeded", job=job.id, parts=len(parts))
 
 
