@@ -93,9 +93,14 @@ class Files:
             partial.unlink(missing_ok=True)
 
     def open(self, key: str) -> pa.NativeFile:
-        """Open a stored file for random reading, mapped into memory."""
+        """Open a stored file for random reading, mapped into memory.
+
+        The mapping outlives its descriptor: a merge has every file of a snapshot open at once in
+        each thread, and a few hundred small batches are more files than a process may hold.
+        """
         try:
-            return pa.memory_map(str(self._path(key)))
+            with pa.memory_map(str(self._path(key))) as mapped:
+                return pa.BufferReader(mapped.read_buffer())
         except FileNotFoundError:
             raise NotFound("stored file", key) from None
 
