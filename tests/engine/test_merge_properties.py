@@ -25,6 +25,8 @@ NAMESPACES = ["crm", "email", "web", "partner"]
 UNLINKED = frozenset({"partner"})
 DATASETS = ["crm", "loyalty", "shop"]
 EVENT_DATASETS = ["clicks", "orders"]
+#: Few people, so that rows meet: what never meets never merges.
+BUSY = ["crm", "crm", "crm", "loyalty", "loyalty", "shop", "clicks", "clicks", "orders"]
 
 texts = st.text(st.sampled_from("aZ0 é\U0001f600"), max_size=3)
 instants = st.datetimes(timezones=st.just(UTC)) | st.sampled_from([day(1), day(2)])
@@ -88,7 +90,7 @@ def parts_of(fields: tuple[Field, ...]) -> st.SearchStrategy:
     def parts(draw):
         known = []
         for field in fields:
-            if draw(st.booleans()):
+            if field is not MARK and draw(st.integers(0, 4)) == 1:
                 continue
             if field.kind is Kind.OBJECT:
                 inner = draw(parts_of(field.fields))
@@ -101,12 +103,13 @@ def parts_of(fields: tuple[Field, ...]) -> st.SearchStrategy:
     return parts()
 
 
-identities = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from("12345"))
+identities = st.tuples(st.sampled_from(["crm", "crm", *NAMESPACES]), st.sampled_from("1112"))
 
 
 @st.composite
 def identity_maps(draw):
-    named = draw(st.lists(identities, min_size=1, max_size=3, unique=True))
+    count = draw(st.sampled_from([1, 1, 2, 3]))
+    named = draw(st.lists(identities, min_size=count, max_size=count, unique=True))
     merged = {}
     for number, (namespace, value) in enumerate(named):
         spelt = draw(st.sampled_from([namespace, namespace.upper()]))
@@ -122,23 +125,30 @@ def rows_with(fields: tuple[Field, ...], *, is_event: bool) -> st.SearchStrategy
     always = {"identityMap": identity_maps()}
     own = {field.name: values_of(field) for field in fields}
     if is_event:
-        own |= {"_id": st.sampled_from(["", "e1", "e2", "é"]), "timestamp": instants}
-    return st.lists(st.fixed_dictionaries(always, optional=own), max_size=6)
+        own |= {"_id": st.sampled_from(["", "e1", "e1", "é"]), "timestamp": instants}
+    return st.lists(st.fixed_dictionaries(always, optional=own), min_size=1, max_size=6)
+
+
+#: Tells rows apart: whatever other values they share, a wrong winner shows.
+MARK = Field("mark", Kind.STRING)
 
 
 @st.composite
 def worlds(draw):
     """Batches of several data sets, in any order of ingestion."""
-    profile_fields = (*draw(field_trees), SEGMENT_MEMBERSHIP)
-    event_fields = draw(field_trees)
+    profile_fields = (*draw(field_trees), SEGMENT_MEMBERSHIP, MARK)
+    event_fields = (*draw(field_trees), MARK)
     schemas = {id: draw(parts_of(profile_fields)) for id in DATASETS}
     schemas |= {id: draw(parts_of(event_fields)) for id in EVENT_DATASETS}
     batches = []
-    for number in range(draw(st.integers(0, 6))):
-        dataset_id = draw(st.sampled_from([*DATASETS, *EVENT_DATASETS]))
+    for number in range(draw(st.sampled_from([0, 3, 5, 7, 9]))):
+        dataset_id = draw(st.sampled_from(BUSY))
         is_event = dataset_id in EVENT_DATASETS
         fields = schemas[dataset_id]
         rows = draw(rows_with(fields, is_event=is_event))
+        for place, row in enumerate(rows):
+            if draw(st.integers(0, 3)) != 1:
+                row[MARK.name] = f"{dataset_id} {number} {place}"
         if is_event:
             time = (Field("_id", Kind.STRING), Field("timestamp", Kind.TIMESTAMP))
             fields = (*time, *fields, IDENTITY_MAP)
@@ -149,14 +159,14 @@ def worlds(draw):
             ingest_number=number * 3 + 1,
             ingested_at=day(number),
             is_event=is_event,
-            is_upsert=not is_event and draw(st.booleans()),
+            is_upsert=not is_event and draw(st.sampled_from([False, False, True])),
         )
         batches.append(batch)
     time = (Field("_id", Kind.STRING), Field("timestamp", Kind.TIMESTAMP), IDENTITY_MAP)
     return batches, profile_fields, (*time, *event_fields)
 
 
-days = st.none() | st.integers(-1, 6).map(day)
+days = st.sampled_from([None, None, None, day(1), day(3), day(5)])
 event_choices = st.builds(EventChoice, ingested_after=days, ingested_until=days)
 
 
@@ -172,13 +182,14 @@ def paths_in(fields: tuple[Field, ...], above: tuple[str, ...] = ()) -> list[tup
 def choices(draw, profile_fields, event_fields):
     """An order's choices: policy, projection, events, who."""
     paths = [*paths_in(profile_fields), ("identityMap",), ("identities",), ("identities", "id")]
-    fields = draw(st.just(()) | st.lists(st.sampled_from(paths), max_size=3).map(tuple))
-    events = draw(st.none() | event_choices)
+    some = st.lists(st.sampled_from(paths), max_size=3).map(tuple)
+    fields = draw(st.just(()) | st.just(()) | some)
+    events = draw(st.none() | event_choices | event_choices)
     if events is not None:
-        wanted = st.lists(st.sampled_from(paths_in(event_fields)), max_size=2).map(tuple)
-        events = events.model_copy(update={"fields": draw(wanted)})
+        some = st.lists(st.sampled_from(paths_in(event_fields)), max_size=2).map(tuple)
+        events = events.model_copy(update={"fields": draw(st.just(()) | some)})
     merge = draw(st.sampled_from(AttributeMerge))
-    ranked = draw(st.lists(st.sampled_from(DATASETS), unique=True, min_size=1))
+    ranked = draw(st.permutations(DATASETS))[: draw(st.sampled_from([1, 2, 3, 3]))]
     return {
         "profile_fields": tuple(field.to_json() for field in profile_fields),
         "event_fields": tuple(field.to_json() for field in event_fields),
@@ -187,7 +198,7 @@ def choices(draw, profile_fields, event_fields):
         "identity_graph": draw(st.sampled_from(IdentityGraph)),
         "attribute_merge": merge,
         "dataset_order": tuple(ranked) if merge is AttributeMerge.DATASET_PRECEDENCE else (),
-        "updated_after": draw(days),
+        "updated_after": draw(st.none() | st.none() | days),
         "with_empty_profiles": draw(st.booleans()),
         "identities_per_profile": draw(st.sampled_from([3, 50])),
     }
