@@ -24,6 +24,10 @@ check: $(VENV)/installed-for-tests
 	$(VENV)/bin/lint-imports
 	@$(RUN) pytest
 
+# Thousands of calls made up from openapi.yaml; FUZZ_EXAMPLES says how many for each operation.
+fuzz: $(VENV)/installed-for-tests
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(RUN) pytest tests/surfaces/test_fuzz.py $(ARGS)
+
 # Adds what pyproject.toml newly asks for; with ARGS=--upgrade takes the newest of everything.
 constraints: $(VENV)/made
 	@$(RUN) pip install --quiet --disable-pip-version-check uv
@@ -71,4 +75,4 @@ $(VENV)/made:
 		$(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
-.PHONY: demo serve test check bench constraints clean
+.PHONY: demo serve test check fuzz bench constraints clean

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat
 
 import catalog.batches as nouns
 from catalog.batches import BatchFilter, BatchId, BatchMetric, BatchState, FileFormat
@@ -85,7 +85,7 @@ Instant = Annotated[int, Field(ge=0, le=_LAST_MILLISECOND)]
 
 class InputFormat(Wire):
     format: Annotated[FileFormat, BeforeValidator(_lowered)] = FileFormat.PARQUET
-    is_multi_line_json: bool | None = None
+    is_multi_line_json: StrictBool | None = None
     delimiter: Character | None = None
     quote: Character | None = None
     escape: Character | None = None
@@ -131,8 +131,8 @@ class NewBatch(Wire):
     external_id: str | None = None
     tags: Annotated[dict[str, list[str]] | None, BeforeValidator(_lists)] = None
     replay: Replay | None = None
-    enable_error_diagnostics: bool | None = None
-    partial_ingestion_percentage: float | None = None
+    enable_error_diagnostics: StrictBool | None = None
+    partial_ingestion_percentage: StrictFloat | None = None
 
     def noun(self) -> nouns.NewBatch:
         """The same request in the service's own words; refuses what it cannot do yet."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StrictBool, StrictInt
 from pydantic.alias_generators import to_camel
 
 import catalog.export_jobs as nouns
@@ -30,7 +30,11 @@ STATES["SUCEEDED"] = JobState.SUCCEEDED
 JOBS = "/data/core/ups/export/jobs"
 
 _NAMESPACE_COUNTER = "namespace:"
-_CURSOR = re.compile(r"\d+_(\d+)")
+_CURSOR = re.compile(r"[0-9]{1,18}_([0-9]{1,18})")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+#: An instant as text: a bare number would leave open what it counts.
+Instant = Annotated[AwareDatetime, Strict()]
 
 
 class Asked(BaseModel):
@@ -41,19 +45,19 @@ class Asked(BaseModel):
 
 class MergePolicyRef(Asked):
     id: str | None = None
-    version: int | None = None
+    version: StrictInt | None = None
 
 
 class ProfileFilter(Asked):
     segments: list[Any] = []
     segment_qualification_time: Any = None
-    from_ingest_timestamp: AwareDatetime | None = None
-    empty_profiles: bool = False
+    from_ingest_timestamp: Instant | None = None
+    empty_profiles: StrictBool = False
 
 
 class EventFilter(Asked):
-    from_ingest_timestamp: AwareDatetime | None = None
-    to_ingest_timestamp: AwareDatetime | None = None
+    from_ingest_timestamp: Instant | None = None
+    to_ingest_timestamp: Instant | None = None
 
 
 class EventList(Asked):
@@ -69,7 +73,7 @@ class Destination(Asked):
     dataset_id: str | None = None
     #: The documents use both spellings, in requests and in answers.
     data_set_id: str | None = None
-    segment_per_batch: bool = False
+    segment_per_batch: StrictBool = False
 
 
 class SchemaRef(Asked):
@@ -77,7 +81,7 @@ class SchemaRef(Asked):
 
 
 class Evaluation(Asked):
-    segmentation: bool = False
+    segmentation: StrictBool = False
 
 
 class NewExportJob(Asked):
@@ -129,8 +133,8 @@ class Listing(Asked):
     """The query of a list call, with all the spellings the documents give."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    start: Annotated[int, Field(ge=0)] = 0
-    page: Annotated[int, Field(ge=0)] = 0
+    start: Annotated[int, Field(ge=0, le=2**31)] = 0
+    page: Annotated[int, Field(ge=0, le=2**31)] = 0
     offset: str = ""
     sort: str = "creationTime:desc"
     status: str | None = None
@@ -139,13 +143,13 @@ class Listing(Asked):
     def after(self) -> JobId | None:
         """The job a cursor names; a plain number is not a cursor."""
         match = _CURSOR.fullmatch(self.offset)
-        if match is None and self.offset and not self.offset.isdecimal():
+        if match is None and self.offset and not _NUMBER.fullmatch(self.offset):
             raise InvalidField("offset", "must be a cursor from link.next, or a number of records")
         return JobId(int(match[1])) if match else None
 
     @property
     def skip(self) -> int:
-        numbered = int(self.offset) if self.offset.isdecimal() else 0
+        numbered = int(self.offset) if _NUMBER.fullmatch(self.offset) else 0
         return self.start + numbered + self.page * self.limit
 
     @property

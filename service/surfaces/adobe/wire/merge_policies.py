@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 import catalog.merge_policies as nouns
 from catalog.errors import InvalidField
@@ -33,6 +33,18 @@ _SORTS: dict[str, Sort] = {
 }
 
 
+def _spoken(value: object) -> object:
+    return (
+        {"true": True, "false": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
+
+
+#: A boolean, or the word for it: documents and clients write both.
+Flag = Annotated[StrictBool, BeforeValidator(_spoken)]
+
+
 class SchemaName(Wire):
     name: str
 
@@ -55,8 +67,8 @@ class NewMergePolicy(Wire):
     )
     identity_graph: Graph = Field(default_factory=Graph)
     attribute_merge: Merge = Field(default_factory=Merge)
-    default: bool = False
-    is_active_on_edge: bool = False
+    default: Flag = False
+    is_active_on_edge: Flag = False
 
     def draft(self) -> MergePolicyDraft:
         return MergePolicyDraft(
@@ -90,8 +102,8 @@ class Listing(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 20
     start: Annotated[int, Field(ge=0, le=2**31)] = 0
     order_by: str = Field("", validation_alias=AliasChoices("orderBy", "orderby"))
-    default: bool | None = None
-    is_active_on_edge: bool | None = Field(None, alias="isActiveOnEdge")
+    default: Flag | None = None
+    is_active_on_edge: Flag | None = Field(None, alias="isActiveOnEdge")
     schema_name: str | None = Field(None, alias="schema.name")
     identity_graph: IdentityGraph | None = Field(None, alias="identityGraph.type")
     attribute_merge: AttributeMerge | None = Field(None, alias="attributeMerge.type")

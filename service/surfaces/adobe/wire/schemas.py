@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from catalog.errors import InvalidField, NotFound
 from catalog.organisations import OrganisationId
@@ -47,6 +47,8 @@ _CONDITION = re.compile(r"(?P<key>[^=!<>~]+)(?:(?P<sign>==|!=)(?P<value>.*))?")
 
 def document(body: Mapping[str, Any]) -> Shown:
     """A schema as the caller wrote it, without what is the registry's to say."""
+    if not isinstance(body.get("description", ""), str):
+        raise InvalidField("description", "must be a string")
     return {key: value for key, value in body.items() if key not in _OWN}
 
 
@@ -171,7 +173,7 @@ class NewDescriptor(BaseModel):
     source_property: str = Field(alias="xdm:sourceProperty", pattern=r"^(/[^/]+)+$")
     namespace: str = Field(alias="xdm:namespace", min_length=1, max_length=255)
     property: Literal["xdm:code", "xdm:id"] = Field("xdm:code", alias="xdm:property")
-    is_primary: bool = Field(default=False, alias="xdm:isPrimary")
+    is_primary: StrictBool = Field(default=False, alias="xdm:isPrimary")
 
     def draft(self, body: Mapping[str, Any]) -> DescriptorDraft:
         return DescriptorDraft(
