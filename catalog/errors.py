@@ -8,6 +8,7 @@
   + Invalid                   the request contradicts itself, a schema or a limit
     - InvalidField            one field of the request is wrong, and the refusal names it
     - TooLarge                more bytes than the service takes at once
+    - AddressTooLong          more characters than the service takes in a path and its query
     - UnsupportedMedia        the body is of a kind this call does not read
     - MissingOrganisation     the request does not say which organisation it is for
   + Unauthenticated           nobody knows who is calling
@@ -84,6 +85,12 @@ class TooLarge(Invalid):
     """More bytes than the service takes at once."""
 
     code = "too_large"
+
+
+class AddressTooLong(Invalid):
+    """More characters than the service takes in a path and its query."""
+
+    code = "address_too_long"
 
 
 class UnsupportedMedia(Invalid):

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from catalog.errors import Invalid
+from catalog.errors import AddressTooLong, Invalid
 from service.surfaces import probes, specification
 from service.surfaces.adobe import (
     batches,
@@ -68,17 +68,24 @@ _CALLER_WENT_AWAY = 499
 #: What monitoring asks every few seconds is no news.
 _ASKED_ALL_THE_TIME = {route.handler for route in probes.ROUTES}
 
+#: The most characters of a path and its query.
+MOST_CHARACTERS = web.AppKey("most_characters", int)
+DOCUMENTED_ADDRESS_CHARACTERS = 2000
+
 #: Of a caller's own request id: what is safe in a log line and a header.
 _SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-def application(operations: Operations) -> web.Application:
+def application(
+    operations: Operations, *, address_characters: int = DOCUMENTED_ADDRESS_CHARACTERS
+) -> web.Application:
     """Make the application. Bodies have no limit here: each reader of one has its own."""
     app = web.Application(
         middlewares=[attend, errors.answer_refusals, callers.identify_callers],
         client_max_size=0,
     )
     app[OPERATIONS] = operations
+    app[MOST_CHARACTERS] = address_characters
     app[WRITTEN] = {}
     for route in ROUTES:
         pattern = tolerant(route.path)
@@ -124,6 +131,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         if any("\0" in part for part in (request.path, *request.query, *request.query.values())):
             return errors.refused(request, Invalid("the address holds the character U+0000"))
+        if len(request.raw_path) > request.app[MOST_CHARACTERS]:
+            return errors.refused(request, _too_long(request))
         return await handler(request)
     except ConnectionError:
         raise
@@ -132,6 +141,13 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         if request.get(HAS_STARTED):
             raise
         return _defect(request)
+
+
+def _too_long(request: web.Request) -> AddressTooLong:
+    return AddressTooLong(
+        f"the address has {len(request.raw_path)} characters from its path on,"
+        f" {request.app[MOST_CHARACTERS]} is the most"
+    )
 
 
 def _defect(request: web.Request) -> web.Response:

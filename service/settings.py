@@ -114,6 +114,10 @@ class HttpSettings(BaseSettings):
     chunk_bytes: int = Field(default=512_000_000, ge=1)
     """The largest chunk of a large file one call may send. The default is the documented limit."""
 
+    address_characters: int = Field(default=2000, ge=200, le=60_000)
+    """The most characters an address may have, from its path to the end of its query. The default
+    is the documented limit."""
+
     shutdown_grace: Duration = Field(default=timedelta(seconds=20), ge=timedelta(0))
     """How long calls in progress may take to end when the service is told to stop."""
 

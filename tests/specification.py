@@ -149,7 +149,7 @@ def _broken_promises(request: web.Request, response: web.StreamResponse) -> Iter
     if operation is None and request.method == hdrs.METH_HEAD:
         operation = BY_ROUTE.get((hdrs.METH_GET, route))
     if operation is None:
-        if response.status not in {400, 401, 403, 404, 405, 503}:
+        if response.status not in {400, 401, 403, 404, 405, 414, 503}:
             yield f"{response.status} from a route the specification does not have"
         else:
             yield from _wrong_body(response, {"$ref": "#/components/schemas/Problem"})

@@ -25,6 +25,8 @@ from service.telemetry import start_logging
 
 #: How soon a private server that was killed is started again.
 _LOOK_AGAIN_SECONDS = 1.0
+#: Longer request lines the HTTP library refuses in words of its own; up to here we do in ours.
+_LONGEST_LINE = 64 * 1024
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -58,11 +60,14 @@ async def _serve(settings: Settings, *, worker_count: int) -> None:
     with folder.claimed():
         async with assembly.deployment(settings, is_owner=True) as deployed:
             await welcome(deployed, folder)
-            operations = assembly.operations(deployed.database, deployed.files, settings)
+            app = application(
+                assembly.operations(deployed.database, deployed.files, settings),
+                address_characters=settings.http.address_characters,
+            )
             async with (
                 _kept_alive(deployed.postgres),
                 _workers(folder, worker_count, settings),
-                _listening(application(operations), settings.http) as address,
+                _listening(app, settings.http) as address,
             ):
                 folder.announce(address)
                 click.echo(f"listening on {address}")
@@ -90,7 +95,10 @@ def _told_to_stop() -> asyncio.Event:
 async def _listening(app: web.Application, settings: HttpSettings) -> AsyncIterator[str]:
     """Answer calls; at the end take no more and let those in progress finish."""
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=settings.shutdown_grace.total_seconds()
+        app,
+        access_log=None,
+        shutdown_timeout=settings.shutdown_grace.total_seconds(),
+        max_line_size=_LONGEST_LINE,
     )
     await runner.setup()
     try:

@@ -91,6 +91,14 @@ async def test_a_body_that_is_too_large_is_refused(adobe: HttpClient):
     assert problem(await answer.json()) == (413, "too_large")
 
 
+@pytest.mark.parametrize("path", ["/data/foundation/catalog/batches?x=", "/data/foundation/"])
+async def test_an_address_that_is_too_long_is_refused(adobe: HttpClient, path: str):
+    answer = await adobe.get(path + "x" * (2001 - len(path)))
+    assert problem(await answer.json()) == (414, "address_too_long")
+    answer = await adobe.get(path + "x" * (2000 - len(path)))
+    assert answer.status in {200, 400, 404}
+
+
 async def test_a_body_that_is_not_what_its_encoding_says_is_refused(adobe: HttpClient):
     answer = await adobe.post(
         "/data/core/ups/export/jobs",

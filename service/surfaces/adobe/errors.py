@@ -23,6 +23,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.MissingOrganisation: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
