@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 #: Calls that may wait in a lane: enough to even out, few enough to hold little memory.
-BACKLOG = 2
+BACKLOG = 1
 
 
 def in_order(

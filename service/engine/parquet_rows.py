@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -16,10 +17,12 @@ from service.engine.arrow_types import element_of, has_column
 from service.engine.fitting import below, fit
 from service.engine.known_maps import spelt_out
 from service.engine.nesting import Misfit, is_listing
-from service.engine.rows import EMPTY_FILE, UNREADABLE_ROW, FileRefused, Rows, Step
+from service.engine.rows import EMPTY_FILE, UNREADABLE_ROW, FileRefused, Rows, Step, Work
 
 #: Bytes, before compression, that are decoded at a time.
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
+#: Bytes of each column that are read at a time.
+PAGE_BYTES = 1 << 20
 #: Rows at a time, whatever their size.
 MOST_ROWS = 1 << 16
 
@@ -30,30 +33,36 @@ class ParquetReader:
     def __init__(self, fields: tuple[Field, ...]) -> None:
         self._fields = tuple(field for field in fields if has_column(field))
 
-    def work(self, source: pa.NativeFile) -> Iterator[Step]:
+    def work(self, source: io.RawIOBase) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
-        if not source.size():
+        size_bytes = source.seek(0, io.SEEK_END)
+        if not size_bytes:
             raise FileRefused("the file is empty", code=EMPTY_FILE)
         try:
-            # Unread columns cost nothing, and mapped files need no buffering of their own.
-            file = pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+            # A row group may be as large as the file: pages are read as they are needed.
+            file = pq.ParquetFile(
+                source, buffer_size=PAGE_BYTES, pre_buffer=False, page_checksum_verification=True
+            )
             ignored = frozenset(_unknown(file.schema_arrow, self._fields, ""))
             known = [field.name for field in self._fields if field.name in file.schema_arrow.names]
             for work, read in self._batches(file, known, ignored, _rows_of(file.metadata)):
-                yield Step(work, source.size() * read // file.metadata.num_rows)
+                yield Step(work, size_bytes * read // file.metadata.num_rows)
+        except FileNotFoundError:
+            raise  # the upload is gone, which says nothing about what was in it
         except (pa.ArrowException, OSError, ValueError) as problem:
-            raise FileRefused(f"not readable as Parquet: {str(problem).splitlines()[0]}") from None
+            said = str(problem).partition("\n")[0]
+            raise FileRefused(f"not readable as Parquet: {said}") from None
 
     def _batches(
         self, file: pq.ParquetFile, known: list[str], ignored: frozenset[str], rows: int
-    ) -> Iterator[Step]:
+    ) -> Iterator[tuple[Work, int]]:
         """Yield the rows, and how many have been read."""
         first = 1
         for batch in file.iter_batches(batch_size=rows, columns=known):
             if batch.num_rows:
                 work = partial(self._rows, batch, first, ignored)
                 first += batch.num_rows
-                yield Step(work, first - 1)
+                yield work, first - 1
 
     def _rows(self, batch: pa.RecordBatch, first: int, ignored: frozenset[str]) -> Rows:
         misfits: list[Misfit] = []

@@ -18,7 +18,6 @@ from heapq import nsmallest
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from catalog.batches import FileFormat
 from catalog.schemas import Field
@@ -41,6 +40,7 @@ from service.engine.row_checks import missing
 from service.engine.row_identities import identify
 from service.engine.rows import MISSING_FIELD, FileRefused, Rows, Step, Work
 from service.engine.store_rows import Shape, StoreRows
+from service.engine.uploads import Upload
 from service.storage.files import Files
 
 #: Errors and ignored fields that are named; the others are only counted, or not even that.
@@ -54,7 +54,7 @@ Report = Callable[[Progress], None]
 class Reader(Protocol):
     """Turns uploads of one format into rows."""
 
-    def work(self, source: pa.NativeFile, /) -> Iterator[Step]: ...
+    def work(self, source: Upload, /) -> Iterator[Step]: ...
 
 
 def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
@@ -77,7 +77,7 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
             checks.shape, scratch, is_event=order.is_event, is_upsert=order.is_upsert
         )
         uploads = _uploads(order, files, checks, _Pace(report, "reading", _size(order)))
-        for checked in in_order(pool, checks.check, uploads, ahead=order.threads + 1):
+        for checked in in_order(pool, checks.check, uploads, ahead=order.threads):
             first = tally.note(checked.path, checked.rows)
             if tally.errors:
                 continue
@@ -148,11 +148,10 @@ def _uploads(
     for upload in sorted(order.uploads, key=lambda upload: upload.path.encode()):
         position = 0
         try:
-            with files.open(upload.key) as source:
-                for step in reader.work(source):
-                    pace.advance(step.position_bytes - position)
-                    position = step.position_bytes
-                    yield upload.path, step.work
+            for step in reader.work(Upload(files, upload.key, upload.size_bytes)):
+                pace.advance(step.position_bytes - position)
+                position = step.position_bytes
+                yield upload.path, step.work
         except FileRefused as refused:
             rows = Rows(
                 table=checks.schema.empty_table(),
