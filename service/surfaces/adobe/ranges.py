@@ -12,7 +12,7 @@ from catalog.errors import InvalidField
 # More digits than any file has bytes, and few enough for int(), which refuses thousands.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(
-    r"bytes[ \t=]+([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)", re.IGNORECASE
+    r"bytes[ =]+([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)", re.IGNORECASE
 )
 
 
