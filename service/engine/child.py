@@ -120,9 +120,11 @@ def _continued_plan(order: ExportOrder, files: Files) -> Plan | None:
     if order.plan_key is None:
         return None
     try:
-        return load_plan(order.plan_key, files)
+        plan = load_plan(order.plan_key, files)
+        plan.check_is_of(order)
     except PlanMismatch:
         return None
+    return plan
 
 
 def _end_when_silent(parent: BinaryIO, silence: float) -> None:
