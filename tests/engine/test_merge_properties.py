@@ -25,8 +25,9 @@ NAMESPACES = ["crm", "email", "web", "partner"]
 UNLINKED = frozenset({"partner"})
 DATASETS = ["crm", "loyalty", "shop"]
 EVENT_DATASETS = ["clicks", "orders"]
-#: Few people, so that rows meet: what never meets never merges.
-BUSY = ["crm", "crm", "crm", "loyalty", "loyalty", "shop", "clicks", "clicks", "orders"]
+#: Few people and busy data sets, so that rows meet: what never meets never merges. The first
+#: of several choices is the one that Hypothesis tries most.
+BUSY = ["crm", "clicks", "loyalty", "crm", "shop", "clicks", "orders"]
 
 texts = st.text(st.sampled_from("aZ0 é\U0001f600"), max_size=3)
 instants = st.datetimes(timezones=st.just(UTC)) | st.sampled_from([day(1), day(2)])
@@ -141,7 +142,7 @@ def worlds(draw):
     schemas = {id: draw(parts_of(profile_fields)) for id in DATASETS}
     schemas |= {id: draw(parts_of(event_fields)) for id in EVENT_DATASETS}
     batches = []
-    for number in range(draw(st.sampled_from([0, 3, 5, 7, 9]))):
+    for number in range(draw(st.sampled_from([7, 9, 5, 3, 0]))):
         dataset_id = draw(st.sampled_from(BUSY))
         is_event = dataset_id in EVENT_DATASETS
         fields = schemas[dataset_id]
@@ -184,23 +185,23 @@ def choices(draw, profile_fields, event_fields):
     paths = [*paths_in(profile_fields), ("identityMap",), ("identities",), ("identities", "id")]
     some = st.lists(st.sampled_from(paths), max_size=3).map(tuple)
     fields = draw(st.just(()) | st.just(()) | some)
-    events = draw(st.none() | event_choices | event_choices)
+    events = draw(event_choices | event_choices | st.none())
     if events is not None:
         some = st.lists(st.sampled_from(paths_in(event_fields)), max_size=2).map(tuple)
         events = events.model_copy(update={"fields": draw(st.just(()) | some)})
-    merge = draw(st.sampled_from(AttributeMerge))
+    merge = draw(st.sampled_from(list(AttributeMerge)[::-1]))
     ranked = draw(st.permutations(DATASETS))[: draw(st.sampled_from([1, 2, 3, 3]))]
     return {
         "profile_fields": tuple(field.to_json() for field in profile_fields),
         "event_fields": tuple(field.to_json() for field in event_fields),
         "fields": fields,
         "events": events,
-        "identity_graph": draw(st.sampled_from(IdentityGraph)),
+        "identity_graph": draw(st.sampled_from([IdentityGraph.PRIVATE, IdentityGraph.NONE])),
         "attribute_merge": merge,
         "dataset_order": tuple(ranked) if merge is AttributeMerge.DATASET_PRECEDENCE else (),
         "updated_after": draw(st.none() | st.none() | days),
         "with_empty_profiles": draw(st.booleans()),
-        "identities_per_profile": draw(st.sampled_from([3, 50])),
+        "identities_per_profile": draw(st.sampled_from([50, 3])),
     }
 
 

@@ -262,6 +262,15 @@ def test_the_latest_qualification_wins_segment_by_segment(store):
     assert {id: one["status"] for id, one in segments.items()} == {"a": "exited", "b": "new"}
 
 
+def test_a_qualification_at_any_time_beats_one_without_a_time(store):
+    long_ago = {"ups": {"a": member("timed", datetime(1601, 1, 1, tzinfo=UTC))}}
+    exported = store.export_of(
+        a_batch("crm", 1, person(segmentMembership=long_ago)),
+        a_batch("loyalty", 2, person(segmentMembership={"ups": {"a": member("untimed")}})),
+    )
+    assert only(exported.rows)["segmentMembership"]["ups"]["a"]["status"] == "timed"
+
+
 def test_an_unknown_identitys_event_never_lands_on_a_stranger(store):
     people = [{"identityMap": named(f"crm:{n}"), "first": str(n)} for n in range(50)]
     strangers = [a_click(f"e{n}", identityMap=named(f"web:{n}")) for n in range(50)]
