@@ -60,14 +60,14 @@ class Block:
             return b""
         return bytes(self.data[self.starts[0] : self.stops[-1]]) + b"\n"
 
-    def parts(self, size_bytes: int) -> Iterator[Block]:
-        """Cut into runs of rows of about this many bytes."""
+    def rows(self, start: int, stop: int) -> Block:
+        """Give some of the rows, as a block of their own."""
+        return Block(self.data, self.starts[start:stop], self.stops[start:stop], self.first + start)
+
+    def cuts(self, size_bytes: int) -> Positions:
+        """Tell before which rows to cut for parts of about this many bytes."""
         marks = (self.starts - self.starts[:1]) // size_bytes
-        edges = np.flatnonzero(np.diff(marks, prepend=-1)).tolist()
-        for start, stop in zip(edges, [*edges[1:], len(self)], strict=True):
-            yield Block(
-                self.data, self.starts[start:stop], self.stops[start:stop], self.first + start
-            )
+        return np.flatnonzero(np.diff(marks)) + 1
 
 
 class Boundaries:
@@ -202,9 +202,10 @@ class Structure:
 
 def is_too_deep(block: Block) -> bool:
     """Tell whether a row may nest deeper than :data:`DEPTH`; if any is, this is never false."""
-    data = np.frombuffer(block.data, np.uint8)
-    openers = np.append((data | 0x20) == ord("{"), False)
-    if int(np.add.reduceat(openers, block.starts, dtype=np.int32).max()) <= DEPTH:
+    first, last = int(block.starts[0]), int(block.stops[-1])
+    data = np.frombuffer(block.data, np.uint8, last - first, first)
+    openers = (data | 0x20) == ord("{")
+    if int(np.add.reduceat(openers, block.starts - first, dtype=np.int32).max()) <= DEPTH:
         return False
     depths = Structure(block.text()).depths
     return bool(depths.size) and int(depths.max()) > DEPTH

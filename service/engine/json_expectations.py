@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ _NESTED = frozenset({Kind.OBJECT, Kind.ARRAY, Kind.MAP})
 _NO_KEYS: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expectation:
     """How the next block is to be read. Paths name elements of lists ``[]`` and of maps ``{}``."""
 
@@ -53,8 +54,9 @@ class Expectation:
         """Whether the maps have so many keys that columns do not pay."""
         return any(len(keys) > KEYS for keys in self.keys.values())
 
+    @cached_property
     def schema(self) -> pa.Schema:
-        """Give what is declared to Arrow."""
+        """What is declared to Arrow."""
         return pa.schema(list(self._struct(self.fields, "")))
 
     def _struct(self, fields: tuple[Field, ...], path: str) -> pa.DataType:

@@ -11,22 +11,22 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as pj
 
 from catalog.schemas import Field
-from service.engine.arrow_types import arrow_type, has_column
+from service.engine.arrow_types import Column, arrow_type, has_column
 from service.engine.fitting import fit
 from service.engine.json_boundaries import BLOCK_BYTES, Block, Boundaries, Source, is_too_deep
 from service.engine.json_expectations import Expectation
 from service.engine.json_values import RowReader, Unfit
 from service.engine.known_maps import spelt_out
-from service.engine.nesting import Misfit, narrowed, whole
+from service.engine.nesting import Misfit, Positions, narrowed, whole
 from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
@@ -40,6 +40,15 @@ _OBJECT = re.compile(rb"\s*\{")
 _BOM = b"\xef\xbb\xbf"
 #: Arrow takes these for numbers, though they are not JSON.
 _NOT_A_NUMBER = re.compile(rb"[:,\[\s]-?(NaN|Inf)")
+
+
+class _Columns(NamedTuple):
+    """Rows of a block as Arrow read them, of the types that were expected."""
+
+    table: pa.Table
+    #: Of the rows in the block.
+    positions: Positions
+    ignored: frozenset[str]
 
 
 class JsonReader:
@@ -58,17 +67,22 @@ class JsonReader:
 
     def rows(self, block: Block) -> Rows:
         """Read a block. The result depends on nothing but the block and the schema."""
-        rows = self._by_columns(block)
-        if rows is not None:
-            return rows
-        if self._learn(block) and (rows := self._by_columns(block)) is not None:
-            return rows
-        parts = [
-            self._by_columns(part) or self._row_by_row(part) for part in block.parts(PART_BYTES)
-        ]
-        return together(parts)
+        everything = np.arange(len(block))
+        columns = self._columns(block, everything)
+        if columns is None and self._learn(block):
+            columns = self._columns(block, everything)
+        if columns is not None:
+            return self._settled(block, [columns], everything[:0])
+        read, singly = [], []
+        for part in np.split(everything, block.cuts(PART_BYTES)):
+            columns = self._columns(block.rows(part[0], part[-1] + 1), part)
+            if columns is None:
+                singly.append(part)
+            else:
+                read.append(columns)
+        return self._settled(block, read, np.concatenate([everything[:0], *singly]))
 
-    def _by_columns(self, block: Block) -> Rows | None:
+    def _columns(self, block: Block, positions: Positions) -> _Columns | None:
         """Read with Arrow; None if it cannot, or if single rows might be read otherwise."""
         text = block.text()
         if not _is_safe(text) or not _are_objects(block) or is_too_deep(block):
@@ -77,69 +91,75 @@ class JsonReader:
             expected = self._expected
             if expected.is_too_wide:
                 return None
-            schema = expected.schema()
+            schema = expected.schema
             table = _read(text, schema)
             if table is None or table.num_rows != len(block):
                 return None
             surprises = expected.surprises(table.schema)
             if not surprises.keys:
-                return self._fitted(table, schema, block, surprises.ignored)
+                columns = [narrowed(whole(table.column(at.name)), at.type) for at in schema]
+                narrow = pa.Table.from_arrays(columns, schema=schema)
+                return _Columns(narrow, positions, frozenset(surprises.ignored))
             with self._lock:
                 self._expected = self._expected.with_keys(surprises.keys)
         return None
 
-    def _fitted(
-        self, table: pa.Table, schema: pa.Schema, block: Block, ignored: set[str]
-    ) -> Rows | None:
-        misfits: list[Misfit] = []
-        columns = [
-            fit(
-                narrowed(whole(table.column(declared.name)), declared.type),
-                field,
-                field.name,
-                misfits,
-            )
-            for field, declared in zip(self._fields, schema, strict=True)
-        ]
-        if misfits:
-            return None
-        return self._rows(columns, np.arange(len(block)) + block.first, ignored=ignored)
+    def _settled(self, block: Block, read: Sequence[_Columns], singly: Positions) -> Rows:
+        """Join what was read as columns and what must be read singly, in the order of the rows.
 
-    def _row_by_row(self, block: Block) -> Rows:
+        A row that has a misfit in its columns is read singly too: it may be odd and right.
+        """
+        fitted = []
+        for same in _of_one_schema(read):
+            rows, odd = self._fitted(same, block.first)
+            fitted.append(rows)
+            singly = np.concatenate([singly, odd])
+        if len(singly):
+            fitted.append(self._row_by_row(block, np.sort(singly)))
+        return fitted[0] if len(fitted) == 1 else together(fitted).in_order()
+
+    def _fitted(self, read: Sequence[_Columns], first: int) -> tuple[Rows, Positions]:
+        """Convert columns to the schema; the second result are the positions that do not fit."""
+        table = pa.concat_tables([each.table for each in read])
+        positions = np.concatenate([each.positions for each in read])
+        ignored = frozenset[str]().union(*(each.ignored for each in read))
+        misfits: list[Misfit] = []
+        columns = [whole(column) for column in table.columns]
+        rows = Rows(table=self._table(columns, misfits), numbers=positions + first, ignored=ignored)
+        if not misfits:
+            return rows, positions[:0]
+        odd = np.unique(np.concatenate([misfit.rows for misfit in misfits]))
+        return rows.but(odd), positions[odd]
+
+    def _row_by_row(self, block: Block, positions: Positions) -> Rows:
         reader = RowReader(self._fields)
         values, numbers, flaws = [], [], []
-        for position in range(len(block)):
+        for position in positions.tolist():
+            number = block.first + position
             try:
                 values.append(reader.read(block.row(position)))
-                numbers.append(block.first + position)
+                numbers.append(number)
             except Unfit as problem:
-                flaws.append(Flaw(block.first + position, UNREADABLE_ROW, str(problem)))
-        misfits: list[Misfit] = []
+                flaws.append(Flaw(number, UNREADABLE_ROW, str(problem)))
         columns = [
-            fit(
-                pa.array([row.get(field.name) for row in values], arrow_type(spelt_out(field))),
-                field,
-                field.name,
-                misfits,
-            )
+            pa.array([row.get(field.name) for row in values], arrow_type(spelt_out(field)))
             for field in self._fields
         ]
-        rows = self._rows(columns, np.array(numbers, np.int64), flaws, reader.ignored)
+        misfits: list[Misfit] = []
+        rows = Rows(
+            table=self._table(columns, misfits),
+            numbers=np.array(numbers, np.int64),
+            flaws=tuple(flaws),
+            ignored=frozenset(reader.ignored),
+        )
         return rows.without(misfits, UNREADABLE_ROW)
 
-    def _rows(
-        self,
-        columns: list[Any],
-        numbers: np.ndarray[tuple[int], np.dtype[np.int64]],
-        flaws: list[Flaw] | None = None,
-        ignored: set[str] | None = None,
-    ) -> Rows:
-        table = pa.table(columns, names=[field.name for field in self._fields])
-        return Rows(
-            table=table,
-            numbers=numbers,
-            flaws=tuple(flaws or ()),
-            ignored=frozenset(ignored or ()),
+    def _table(self, columns: Sequence[Column], misfits: list[Misfit]) -> pa.Table:
+        return pa.table(
+            {
+                field.name: fit(column, field, field.name, misfits)
+                for field, column in zip(self._fields, columns, strict=True)
+            }
         )
 
     def _learn(self, block: Block) -> bool:
@@ -155,6 +175,19 @@ class JsonReader:
             is_new = learnt.types != self._expected.types
             self._expected = learnt
         return is_new
+
+
+def _of_one_schema(read: Iterable[_Columns]) -> list[list[_Columns]]:
+    """Gather columns by the types they were read as; nearly always there is one schema."""
+    gathered: list[list[_Columns]] = []
+    for columns in read:
+        for same in gathered:
+            if same[0].table.schema.equals(columns.table.schema):
+                same.append(columns)
+                break
+        else:
+            gathered.append([columns])
+    return gathered
 
 
 def _is_safe(text: bytes) -> bool:

@@ -136,7 +136,11 @@ def _whole_or_infinite(digits: str) -> float:
 def _plain(kind: Kind, path: str) -> Coercer:
     by_type = _BY_TYPE[kind]
 
+    is_text = kind is Kind.STRING
+
     def coerce(found: Any) -> Any:
+        if is_text and type(found) is str and found.isascii():
+            return found  # most values of most rows
         convert = by_type.get(type(found))
         value = None if convert is None else convert(found)
         if value is None:
@@ -148,7 +152,7 @@ def _plain(kind: Kind, path: str) -> Coercer:
 
 def _text(text: str) -> str | None:
     """Give the text back unless it holds half of a surrogate pair, which no UTF-8 can."""
-    return text if text.isascii() or _printable(text) == text else None
+    return text if _printable(text) == text else None
 
 
 def _printable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from service.engine.nesting import Misfit, Positions
+from service.engine.nesting import Misfit, Positions, taken
 
 #: Codes of the contract sheet, section 3.
 EMPTY_FILE = "106"
@@ -62,13 +62,23 @@ class Rows:
             for position in np.unique(misfit.rows).tolist():
                 messages.setdefault(position, misfit.message)
         flaws = [Flaw(int(self.numbers[at]), code, text) for at, text in messages.items()]
+        flaws = sorted((*self.flaws, *flaws))
+        return replace(self.but(np.array(list(messages))), flaws=tuple(flaws))
+
+    def but(self, positions: Positions) -> Rows:
+        """Leave out some rows."""
         kept = np.ones(len(self.numbers), bool)
-        kept[list(messages)] = False
+        kept[positions] = False
+        return replace(self, table=self.table.filter(pa.array(kept)), numbers=self.numbers[kept])
+
+    def in_order(self) -> Rows:
+        """Bring rows and flaws into the order of the file."""
+        order = np.argsort(self.numbers)
         return replace(
             self,
-            table=self.table.filter(pa.array(kept)),
-            numbers=self.numbers[kept],
-            flaws=tuple(sorted((*self.flaws, *flaws))),
+            table=taken(self.table, order),
+            numbers=self.numbers[order],
+            flaws=tuple(sorted(self.flaws)),
         )
 
 
