@@ -102,7 +102,13 @@ def _write(order: Order, pool: ThreadPoolExecutor, clock: Clock) -> None:
         def open_writers() -> None:
             for number in range(THREADS):
                 path = order.output / f"floor-{number}.parquet"
-                writer = pq.ParquetWriter(path, first[0].schema, compression="zstd")
+                writer = pq.ParquetWriter(
+                    path,
+                    first[0].schema,
+                    compression="zstd",
+                    # Numbers hardly repeat: to try costs more than all else about them.
+                    use_dictionary=DICTIONARIES,
+                )
                 writers.append(stack.enter_context(writer))
 
         clock.count("write_seconds", open_writers)
