@@ -27,12 +27,12 @@ class Lifecycle(Generic[State, Event]):
         self.initial = initial
         self.edges = edges
 
-    def after(self, state: State, event: Event, *, id: object = "") -> State:
+    def after(self, state: State, event: Event, *, id: object = "", kind: str = "") -> State:
         """Return the state that follows, or refuse an event this state does not expect."""
         try:
             return self.edges[state][event]
         except KeyError:
-            which = f"{self.noun} {id}".rstrip()
+            which = f"{kind} {self.noun} {id}".strip()
             raise IllegalTransition(f"{which} is {state}: cannot {event}") from None
 
     def sources(self, event: Event) -> tuple[State, ...]:

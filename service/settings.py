@@ -212,11 +212,6 @@ class WorkerSettings(BaseSettings):
     """How often an idle worker looks for jobs on its own. Notices wake it at once; this only
     covers lost ones."""
 
-    @property
-    def heartbeat(self) -> timedelta:
-        """How often a lease is renewed: five chances before it runs out, and every 5 seconds."""
-        return min(self.lease / 5, timedelta(seconds=5))
-
 
 class EngineSettings(BaseSettings):
     """How the engine cuts its work. None of these changes what is exported, only into what
@@ -236,9 +231,6 @@ class EngineSettings(BaseSettings):
 
     slice_size_bytes: int = Field(default=64 * MIB, ge=MIB)
     """How much of the profile store one thread holds in memory at a time, uncompressed."""
-
-    most_events: int = Field(default=100_000, ge=1)
-    """Events a profile may have; of more, only the newest are exported, and the export says so."""
 
 
 class LogSettings(BaseSettings):

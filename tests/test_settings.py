@@ -72,12 +72,6 @@ def test_a_duration_is_seconds_or_iso(
     assert WorkerSettings().lease == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(("lease", "heartbeat"), [(2, 0.4), (25, 5), (30, 5), (3600, 5)])
-def test_a_lease_is_renewed_five_times_before_it_runs_out(lease: int, heartbeat: float):
-    settings = WorkerSettings(lease=timedelta(seconds=lease))
-    assert settings.heartbeat == timedelta(seconds=heartbeat)
-
-
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATABASE_URL", "")
     monkeypatch.setenv("PROFILE_EXPORTS_HTTP_PORT", "")

@@ -59,7 +59,7 @@ def room_elsewhere(folder: Path, account: Account) -> Path:
     databases.mkdir(exist_ok=True)
     databases.chmod(0o755)
     _remove_abandoned(databases)
-    home = Path(tempfile.mkdtemp(dir=databases))
+    home = Path(tempfile.mkdtemp(prefix="profile-exports-", dir=databases))
     home.chmod(0o711)
     (home / "folder").write_text(f"{folder}\n", encoding="utf-8")
     return home / "data"

@@ -148,7 +148,8 @@ class JobStore:
         )
         if row is None:
             found = await self.find(job.scope, job.id, kind=job.kind)
-            LIFECYCLE.after(found.state, event, id=job.id)  # refuses, naming the state it found
+            # Refuses, naming the state it found.
+            LIFECYCLE.after(found.state, event, id=job.id, kind=job.kind)
             raise Conflict(f"job {job.id} was moved by someone else: ask again")
         return job_of(row)
 

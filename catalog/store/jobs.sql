@@ -100,8 +100,8 @@ WITH moved AS (
            failed_attempts = failed_attempts + :failed_attempts::integer,
            errors = errors || :errors::jsonb,
            metrics = metrics || :metrics::jsonb,
-           updated_at = now(),
-           finished_at = CASE WHEN :target = ANY (:ended::text[]) THEN now() END
+           updated_at = clock_timestamp(),
+           finished_at = CASE WHEN :target = ANY (:ended::text[]) THEN clock_timestamp() END
      WHERE id = :job_id
        AND state = ANY (:sources::text[])
        AND (:attempt::integer IS NULL OR attempt = :attempt)

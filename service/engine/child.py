@@ -40,6 +40,9 @@ from service.storage.files import Files
 #: Seconds between two progress reports: a person sees no difference below a quarter.
 REPORT_EVERY = 0.25
 
+#: The silence after which a child ends is noticed to a tenth.
+TICKS_OF_SILENCE = 10
+
 
 class Answers:
     """The way back to the parent; usable from every thread."""
@@ -129,16 +132,20 @@ def _continued_plan(order: ExportOrder, files: Files) -> Plan | None:
 
 def _end_when_silent(parent: BinaryIO, silence: float) -> None:
     """End the process when the parent is gone, or has said nothing for too long."""
-    heard_at = time.monotonic()
+    silent_ticks = 0
 
     def watch() -> None:
-        while time.monotonic() - heard_at < silence:
-            time.sleep(silence / 10)
+        # Ticks, not time: a library may hold the interpreter longer than the silence allowed,
+        # and then this thread wakes before the one that would have heard the parent.
+        nonlocal silent_ticks
+        while silent_ticks < TICKS_OF_SILENCE:
+            time.sleep(silence / TICKS_OF_SILENCE)
+            silent_ticks += 1
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
     while channel.receive(parent) is not None:
-        heard_at = time.monotonic()
+        silent_ticks = 0
     os._exit(1)
 
 

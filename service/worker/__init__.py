@@ -1,1 +1,1 @@
-"""Who does it later: claims jobs, runs the engine in a child process, ends them; sweeps."""
+"""Who does it later: claims jobs, runs the engine in a child process, ends them."""

@@ -46,6 +46,10 @@ class Claim:
             assert isinstance(before, int)
             self._progress[name] = before + more
 
+    def start_over(self) -> None:
+        """Forget what was reported and counted: the work begins anew."""
+        self._progress = {}
+
     def end(self) -> None:
         """Renew no more: what follows is the one transaction that ends the job, fenced itself."""
         self._is_ending = True
@@ -63,7 +67,8 @@ class Claim:
             await asyncio.sleep(period)
             asked_at = time.monotonic()
             try:
-                async with asyncio.timeout(lease_seconds / 2):
+                left_seconds = lease_seconds - (asked_at - renewed_at)
+                async with asyncio.timeout(min(left_seconds, lease_seconds / 2)):
                     is_held = await self._renew()
             except Exception as error:
                 log.warning("heartbeat failed", job=self.job.id, reason=type(error).__name__)

@@ -87,7 +87,7 @@ class Exports:
                     case Progress():
                         claim.note(answer)
                     case Planned():
-                        await self._keep_plan(claim.job, answer)
+                        await self._keep_plan(claim, answer)
                     case Part():
                         await self._keep_part(claim, answer)
                     case Failed():
@@ -131,10 +131,11 @@ class Exports:
             finished_tasks=tuple(part.number for part in parts),
         )
 
-    async def _keep_plan(self, job: Job, planned: Planned) -> None:
+    async def _keep_plan(self, claim: Claim, planned: Planned) -> None:
+        claim.start_over()  # parts of an earlier plan count no more
         async with self._database.transaction() as db:
             await PlanStore(db).replace(
-                job,
+                claim.job,
                 key=planned.key,
                 engine_version=planned.engine_version,
                 task_count=planned.task_count,

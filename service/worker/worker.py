@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -91,12 +92,13 @@ class Worker:
             return self._poll
         task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")
         self._running[job.id] = task
-        task.add_done_callback(lambda _: self._forget(job.id))
+        task.add_done_callback(partial(self._forget, job.id))
         return timedelta(0)
 
-    def _forget(self, id: JobId) -> None:
-        del self._running[id]
-        self._cancelled.discard(id)
+    def _forget(self, id: JobId, ended: asyncio.Task[None]) -> None:
+        if self._running.get(id) is ended:  # a later attempt may have taken its place
+            del self._running[id]
+            self._cancelled.discard(id)
         self._wake.set()
 
     async def _attempt(self, job: Job) -> None:

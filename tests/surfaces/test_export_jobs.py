@@ -190,6 +190,9 @@ async def test_a_list_skips_filters_and_sorts(adobe, destination):
     assert await listed("offset=2") == ids[:1]
     assert await listed("page=1&limit=2") == ids[:1]
     assert await listed("sort=creationTime:asc") == ids
+    assert await listed("sort=updateTime:asc") == [ids[0], ids[2], ids[1]]
+    assert await listed("sort=id:asc") == ids
+    assert await listed("sort=status:desc&limit=2") == [ids[2], ids[1]]
     assert await listed("status=CANCELLED") == [ids[1]]
     assert await listed("status=NEW") == [ids[2], ids[0]]
     assert await listed("status=SUCEEDED") == []

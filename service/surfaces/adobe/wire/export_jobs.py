@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -25,6 +25,16 @@ STATUS = {
 STATES = {status: state for state, status in STATUS.items()}
 #: One known client spells the status so, and forwards no other spelling of it.
 STATES["SUCEEDED"] = JobState.SUCCEEDED
+
+#: The fields a list can be sorted by.
+SORTED_BY: Mapping[str, Callable[[nouns.ExportJob], Any]] = {
+    "creationTime": lambda export: export.job.created_at,
+    "createdTime": lambda export: export.job.created_at,
+    "updateTime": lambda export: export.job.updated_at,
+    "status": lambda export: STATUS[export.job.state],
+    "id": lambda export: export.job.id,
+}
+BY_CREATION = frozenset({"creationTime", "createdTime"})
 
 #: Where the collection lies; links are relative to the part before ``/export``.
 JOBS = "/data/core/ups/export/jobs"
@@ -161,11 +171,23 @@ class Listing(Asked):
         return (STATES[self.status],)
 
     @property
-    def is_newest_first(self) -> bool:
+    def is_descending(self) -> bool:
+        """Which way the asked field runs; newest first unless told."""
         field, _, direction = self.sort.partition(":")
-        if field not in {"creationTime", "createdTime"} or direction not in {"", "asc", "desc"}:
-            raise InvalidField("sort", "must be creationTime:asc or creationTime:desc")
+        if field not in SORTED_BY or direction not in {"", "asc", "desc"}:
+            fields = ", ".join(SORTED_BY)
+            raise InvalidField("sort", f"must be one of {fields}, then :asc or :desc")
         return direction != "asc"
+
+    @property
+    def sort_field(self) -> str:
+        return self.sort.partition(":")[0]
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Which way pages run. They follow creation; other fields sort within a page, as one
+        of the documents says they do."""
+        return self.is_descending or self.sort_field not in BY_CREATION
 
 
 def job(export: nouns.ExportJob) -> dict[str, Any]:
@@ -207,13 +229,16 @@ def page(asked: Listing, jobs: tuple[nouns.ExportJob, ...]) -> dict[str, Any]:
     following = f"/export/jobs/?limit={asked.limit}&offset={cursor}"
     if asked.status is not None:
         following += f"&status={asked.status}"
-    if not asked.is_newest_first:
+    if "sort" in asked.model_fields_set:
         following += f"&sort={asked.sort}"
+    records = shown
+    if asked.sort_field not in BY_CREATION:
+        records = tuple(sorted(shown, key=SORTED_BY[asked.sort_field], reverse=asked.is_descending))
     return {
-        "records": [job(one) for one in shown],
+        "records": [job(one) for one in records],
         "page": {
-            "sortField": "createdTime",
-            "sort": "desc" if asked.is_newest_first else "asc",
+            "sortField": "createdTime" if asked.sort_field in BY_CREATION else asked.sort_field,
+            "sort": "desc" if asked.is_descending else "asc",
             "pageOffset": cursor,
             "pageSize": len(shown),
         },
