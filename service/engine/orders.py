@@ -79,7 +79,7 @@ class RowError(Order):
     """One row that was refused."""
 
     path: str
-    #: Counted from 1 in its file.
+    #: Counted from 1 in its file; 0 when the file as a whole cannot be read.
     row: int
     #: A code of the contract sheet, section 3.
     code: str
