@@ -37,6 +37,7 @@ _START = """SwaggerUIBundle({
   url: "/openapi.yaml",
   dom_id: "#page",
   deepLinking: true,
+  displayOperationId: true,
   docExpansion: "none",
   validatorUrl: null,
 });
