@@ -122,7 +122,7 @@ def _identities(
             known = ", ".join(sorted(".".join(path) for path in paths))
             raise click.ClickException(
                 f"{source.name}: no row has a value in {'.'.join(identity.path)}; "
-                f"there are values in {known}"
+                + (f"there are values in {known}" if known else "there are no values at all")
             )
     if any(field.name == IDENTITY_MAP.name for field in fields):
         return source.identities

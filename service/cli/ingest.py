@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from catalog.batches import FileFormat
 from catalog.errors import Invalid
-from catalog.schemas import IdentityDescriptor
+from catalog.schemas import Field, IdentityDescriptor, Kind
 from service.cli import batches, datasets
 from service.cli.access import FindAccess, access_options
 from service.cli.api import Service
@@ -49,7 +50,12 @@ def _identities(
     multiple=True,
     help="A field that says whom a row is about, and what kind of id it holds.",
 )
-@click.option("--event", "is_event", is_flag=True, help="Rows are events, not records of people.")
+@click.option(
+    "--event/--record",
+    "is_event",
+    default=None,
+    help="Rows are events, or records of people. Asked for when rows look like events.",
+)
 @click.option(
     "--format",
     type=click.Choice([each.value for each in FileFormat], case_sensitive=False),
@@ -63,7 +69,7 @@ def ingest(
     dataset_id: str | None,
     name: str | None,
     identities: tuple[IdentityDescriptor, ...],
-    is_event: bool,
+    is_event: bool | None,
     format: str | None,
     as_json: bool,
     access: FindAccess,
@@ -75,18 +81,20 @@ def ingest(
     """
     if (dataset_id is None) == (name is None):
         raise click.UsageError("say either --dataset ID or --name NAME")
-    if dataset_id and (identities or is_event):
+    if dataset_id and (identities or is_event is not None):
         raise click.UsageError("--identity and --event describe a new data set: say --name")
 
     async def work() -> batches.Settled:
         source = Source(
             name=name or "",
             files=find_files(path, FileFormat(format) if format else None),
-            is_event=is_event,
+            is_event=bool(is_event),
             identities=identities,
         )
         async with Service.connect(access()) as service:
-            target = dataset_id or await _dataset(service, source, messages())
+            target = dataset_id or await _dataset(
+                service, source, messages(), is_sure=is_event is not None
+            )
             return await _ingest(service, target, source.files, messages())
 
     settled = run_client(work())
@@ -95,7 +103,7 @@ def ingest(
         raise SystemExit(1)
 
 
-async def _dataset(service: Service, source: Source, console: Console) -> str:
+async def _dataset(service: Service, source: Source, console: Console, *, is_sure: bool) -> str:
     """The data set of that name, made first when there is none."""
     found = await datasets.find_dataset(service, source.name)
     if found:
@@ -106,6 +114,11 @@ async def _dataset(service: Service, source: Source, console: Console) -> str:
             source.files.paths,
             source.files.format,
             texts=frozenset(each.path for each in source.identities),
+        )
+    if not is_sure and looks_like_events(inferred.fields):
+        raise click.UsageError(
+            f"{source.name}: rows with _id and timestamp look like events, and what enters the "
+            "profiles' schema stays there: say --event or --record"
         )
     made = await datasets.make_dataset(service, source, inferred.fields)
     looked = "the first rows" if inferred.reached_limit else "all rows"
@@ -159,3 +172,9 @@ def _show(settled: batches.Settled, *, as_json: bool) -> None:
             rows = ", ".join(str(row) for row in error.get("rows") or ())
             table.add_row(str(error.get("code", "")), rows, str(error.get("description", "")))
         console.print(table)
+
+
+def looks_like_events(fields: Sequence[Field]) -> bool:
+    """Whether rows have what every event has and no record needs: an id and an instant."""
+    kinds = {field.name: field.kind for field in fields}
+    return "_id" in kinds and kinds.get("timestamp") is Kind.TIMESTAMP
