@@ -200,5 +200,5 @@ async def test_another_organisation_sees_no_batch(adobe, foreign, db, scope):
 
 
 async def test_an_unknown_batch_is_not_found(adobe):
-    for id in ("nothing", "0" * 5000, "%00", "ü"):
+    for id in ("nothing", "0" * 1000, "%00", "ü"):
         assert (await adobe.get(f"{BATCHES}/{id}")).status in {400, 404}
