@@ -22,7 +22,7 @@ from tests.specification import FILE
 from tests.surfaces.client import HttpClient, a_client, headers_for
 
 #: Few and always the same for the tests; another seed each time for those who look for more.
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "5")
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")
 SEED = () if "FUZZ_EXAMPLES" in os.environ else ("--seed", "1")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
