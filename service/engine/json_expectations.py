@@ -9,9 +9,9 @@ expectation decides how fast a block is read, never what is read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import types as pt
@@ -19,10 +19,11 @@ from pyarrow import types as pt
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import element_of, has_column
 from service.engine.fitting import below
+from service.engine.json_values import is_unicode
 from service.engine.known_maps import spelt_out
 
-#: A map with more keys than this in a file is not read as one column per key.
-KEYS = 256
+#: Maps whose keys make more columns than this are not read as columns.
+MOST_COLUMNS = 1024
 
 _READ_AS: dict[Kind, pa.DataType] = {
     Kind.STRING: pa.string(),
@@ -48,11 +49,17 @@ class Expectation:
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
     #: The keys seen so far, by the path of the map.
     keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Fields that nobody expects are so many that columns do not pay for them.
+    is_cluttered: bool = False
 
-    @property
+    @cached_property
     def is_too_wide(self) -> bool:
         """Whether the maps have so many keys that columns do not pay."""
-        return any(len(keys) > KEYS for keys in self.keys.values())
+        # Keys are counted first: the schema of too many would be costly itself.
+        if sum(map(len, self.keys.values())) > MOST_COLUMNS:
+            return True
+        bare = Expectation(self.fields).schema
+        return _leaf_count(self.schema) - _leaf_count(bare) > MOST_COLUMNS
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -83,7 +90,8 @@ class Expectation:
 
     def surprises(self, schema: pa.Schema) -> Surprises:
         """Tell what Arrow found in a block beyond what was declared."""
-        found = Surprises(set(), {})
+        extra = _leaf_count(schema) - _leaf_count(self.schema)
+        found = Surprises(set(), {}, is_clutter=extra > MOST_COLUMNS)
         self._compare_struct(pa.struct(list(schema)), self.fields, ("", ""), found)
         return found
 
@@ -120,21 +128,30 @@ class Expectation:
     def with_keys(self, keys: Mapping[str, Iterable[str]]) -> Expectation:
         """Expect these keys too."""
         more = {path: self.keys.get(path, _NO_KEYS) | set(new) for path, new in keys.items()}
-        return Expectation(self.fields, self.types, {**self.keys, **more})
+        return replace(self, keys={**self.keys, **more})
 
     def learnt_from(self, rows: Iterable[Any]) -> Expectation:
         """Expect values to be written as they are in these rows of parsed JSON."""
-        seen: dict[str, tuple[Kind, set[type]]] = {}
+        seen = _Seen({}, {})
         for row in rows:
             _look(row, Field("", Kind.OBJECT, fields=self.fields), "", seen)
         types = dict(self.types)
-        for path, (kind, kinds) in seen.items():
+        for path, (kind, kinds) in seen.types.items():
             written = _written_as(kind, frozenset(kinds))
             if written is None:
                 types.pop(path, None)
             else:
                 types[path] = written
-        return Expectation(self.fields, types, self.keys)
+        return replace(self, types=types).with_keys(seen.keys)
+
+
+class _Seen(NamedTuple):
+    """What some rows of parsed JSON look like, by path."""
+
+    #: The kind of each plain field, and the types of its values.
+    types: dict[str, tuple[Kind, set[type]]]
+    #: The keys of each map.
+    keys: dict[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +162,19 @@ class Surprises:
     ignored: set[str]
     #: New keys by the path of their map: the block must be read again with them declared.
     keys: dict[str, set[str]]
+    #: There is so much of it that what follows is better read singly.
+    is_clutter: bool
 
 
-def _look(value: Any, field: Field, path: str, seen: dict[str, tuple[Kind, set[type]]]) -> None:
-    """Note of which type each plain value is; of misshapen ones nothing."""
+def _look(value: Any, field: Field, path: str, seen: _Seen) -> None:
+    """Note of which type each plain value is, and the keys of maps; of misshapen ones nothing."""
     field = spelt_out(field)
     if field.kind not in _NESTED:
         if value is not None:
-            seen.setdefault(path, (field.kind, set()))[1].add(type(value))
+            seen.types.setdefault(path, (field.kind, set()))[1].add(type(value))
         return
+    if field.kind is Kind.MAP and isinstance(value, dict):
+        seen.keys.setdefault(path, set()).update(filter(is_unicode, value))
     for below_it, inner, step in _held(value, field):
         _look(below_it, inner, path + step, seen)
 
@@ -181,3 +202,13 @@ def _written_as(kind: Kind, types: frozenset[type]) -> pa.DataType | None:
     if types == {bool}:
         return pa.bool_()
     return None
+
+
+def _leaf_count(fields: Iterable[pa.Field[Any]]) -> int:
+    return sum(_leaves_below(field.type) for field in fields)
+
+
+def _leaves_below(type: Any) -> int:
+    if pt.is_struct(type):
+        return _leaf_count(type)
+    return _leaves_below(type.value_type) if pt.is_list(type) else 1

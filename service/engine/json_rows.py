@@ -12,8 +12,9 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,8 @@ from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
 PART_BYTES = 64 << 10
+#: A part is larger when a single row is; one of this size is read singly.
+LARGEST_PART_BYTES = 4 * PART_BYTES
 #: Rows that are looked at to learn how a block is written.
 SAMPLE = 32
 #: Keys of maps are learnt from the block itself; each time it is read again.
@@ -68,34 +71,46 @@ class JsonReader:
     def rows(self, block: Block) -> Rows:
         """Read a block. The result depends on nothing but the block and the schema."""
         everything = np.arange(len(block))
-        columns = self._columns(block, everything)
+        columns = self._columns(block, everything, unexpected="error")
         if columns is None and self._learn(block):
-            columns = self._columns(block, everything)
+            columns = self._columns(block, everything, unexpected="error")
         if columns is not None:
             return self._settled(block, [columns], everything[:0])
         read, singly = [], []
         for part in np.split(everything, block.cuts(PART_BYTES)):
-            columns = self._columns(block.rows(part[0], part[-1] + 1), part)
+            rows = block.rows(part[0], part[-1] + 1)
+            columns = self._columns(rows, part, unexpected="infer")
             if columns is None:
                 singly.append(part)
             else:
                 read.append(columns)
         return self._settled(block, read, np.concatenate([everything[:0], *singly]))
 
-    def _columns(self, block: Block, positions: Positions) -> _Columns | None:
-        """Read with Arrow; None if it cannot, or if single rows might be read otherwise."""
+    def _columns(
+        self, block: Block, positions: Positions, *, unexpected: Literal["error", "infer"]
+    ) -> _Columns | None:
+        """Read with Arrow; None if it cannot, or if single rows might be read otherwise.
+
+        Fields nobody expects are inferred only in small blocks: each is a column, which
+        for a million different ones would take all memory there is.
+        """
         text = block.text()
-        if not _is_safe(text) or not _are_objects(block) or is_too_deep(block):
+        is_small = len(text) <= LARGEST_PART_BYTES
+        if not (is_small or unexpected == "error") or not _is_safe(block, text):
             return None
         for _ in range(ATTEMPTS):
             expected = self._expected
-            if expected.is_too_wide:
+            if expected.is_too_wide or (expected.is_cluttered and unexpected == "infer"):
                 return None
             schema = expected.schema
-            table = _read(text, schema)
+            table = _read(text, schema, unexpected)
             if table is None or table.num_rows != len(block):
                 return None
             surprises = expected.surprises(table.schema)
+            if surprises.is_clutter:
+                with self._lock:
+                    self._expected = replace(self._expected, is_cluttered=True)
+                return None
             if not surprises.keys:
                 columns = [narrowed(whole(table.column(at.name)), at.type) for at in schema]
                 narrow = pa.Table.from_arrays(columns, schema=schema)
@@ -172,7 +187,7 @@ class JsonReader:
                 continue
         with self._lock:
             learnt = self._expected.learnt_from(sample)
-            is_new = learnt.types != self._expected.types
+            is_new = learnt != self._expected
             self._expected = learnt
         return is_new
 
@@ -190,8 +205,10 @@ def _of_one_schema(read: Iterable[_Columns]) -> list[list[_Columns]]:
     return gathered
 
 
-def _is_safe(text: bytes) -> bool:
-    """Tell whether Arrow reads a text as strictly as Python would."""
+def _is_safe(block: Block, text: bytes) -> bool:
+    """Tell whether Arrow reads a block as strictly as Python would, and does not overflow."""
+    if not _are_objects(block) or is_too_deep(block):
+        return False
     if text.startswith(_BOM) or b"\0" in text:
         return False
     if (b"Inf" in text or b"NaN" in text) and _NOT_A_NUMBER.search(text):
@@ -209,13 +226,13 @@ def _are_objects(block: Block) -> bool:
     return all(_OBJECT.match(block.data, start) for start in others.tolist())
 
 
-def _read(text: bytes, schema: pa.Schema) -> pa.Table | None:
+def _read(text: bytes, schema: pa.Schema, unexpected: Literal["error", "infer"]) -> pa.Table | None:
     try:
         return pj.read_json(
             pa.BufferReader(text),
             read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pj.ParseOptions(
-                explicit_schema=schema, unexpected_field_behavior="infer"
+                explicit_schema=schema, unexpected_field_behavior=unexpected
             ),
         )
     except pa.ArrowException:

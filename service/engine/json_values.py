@@ -152,7 +152,12 @@ def _plain(kind: Kind, path: str) -> Coercer:
 
 def _text(text: str) -> str | None:
     """Give the text back unless it holds half of a surrogate pair, which no UTF-8 can."""
-    return text if _printable(text) == text else None
+    return text if is_unicode(text) else None
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether a text could be written as UTF-8: JSON may escape halves of a pair."""
+    return text.isascii() or _printable(text) == text
 
 
 def _printable(text: str) -> str:

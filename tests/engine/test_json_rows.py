@@ -276,6 +276,21 @@ def test_keys_of_maps_are_sorted_and_may_be_many(intake: Intake) -> None:
         assert found == sorted(row["m"].items())
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda n: {"x": n, "m": {f"k{n}_{i}": i for i in range(5)}},
+        lambda n: {"x": n, "identityMap": {f"n{n}": [{"id": n}]}},
+        lambda n: {"x": n, f"unknown{n}": 1},
+        lambda n: {"x": n, "o": {f"unknown{n}_{i}": {"deep": i} for i in range(40)}},
+    ],
+)
+def test_keys_that_never_come_twice_cost_no_more_than_time(intake: Intake, row: Any) -> None:
+    fields = (X, a_map("m", LONG), IDENTITY_MAP, an_object("o", X))
+    promoted = intake.promote(lines(*map(row, range(5000))), *fields)
+    assert [found["x"] for found in intake.rows(promoted)] == list(range(5000))
+
+
 def test_a_text_of_ten_megabytes_is_a_value_like_any_other(intake: Intake) -> None:
     text = "x" * 10_000_000
     rows = [{"t": text}, {"t": "y"}]
@@ -415,7 +430,8 @@ def test_reading_columns_and_reading_rows_give_the_same(
 @given(st.lists(clean_rows, min_size=1, max_size=6))
 def test_clean_rows_are_read_as_columns(written: list[Any]) -> None:
     (block,) = Boundaries(io.BytesIO(lines(*written)), 1 << 20).blocks()
-    assert JsonReader(FIELDS)._columns(block, np.arange(len(block))) is not None
+    columns = JsonReader(FIELDS)._columns(block, np.arange(len(block)), unexpected="infer")
+    assert columns is not None
 
 
 def test_what_a_file_does_throughout_is_read_as_columns() -> None:
@@ -426,7 +442,7 @@ def test_what_a_file_does_throughout_is_read_as_columns() -> None:
     (block,) = Boundaries(io.BytesIO(lines(*[row] * 50)), 1 << 20).blocks()
     first = reader.rows(block)
     assert not first.flaws
-    assert reader._columns(block, np.arange(len(block))) is not None
+    assert reader._columns(block, np.arange(len(block)), unexpected="error") is not None
     assert reader.rows(block).table.equals(first.table)
 
 
