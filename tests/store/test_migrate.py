@@ -121,7 +121,7 @@ def test_numbers_with_a_gap_or_twice_are_a_defect(names: list[str], tmp_path: Pa
         list(migrations())
 
 
-def test_a_built_wheel_carries_every_sql_file(tmp_path: Path):
+def test_a_built_wheel_carries_every_sql_file_and_the_specification(tmp_path: Path):
     for name in ("catalog", "service", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     for name in ("pyproject.toml", "openapi.yaml", "README.md", "LICENSE"):
@@ -134,3 +134,4 @@ def test_a_built_wheel_carries_every_sql_file(tmp_path: Path):
         named = {f"catalog/store/{folder}{path.name}" for path in files.glob("*.sql")}
         assert named
         assert named <= packed
+    assert "service/surfaces/openapi.yaml" in packed
