@@ -59,29 +59,11 @@ class JobStore:
         return job_of(row)
 
     async def find(self, scope: Scope, id: JobId, *, kind: JobKind) -> Job:
-        row = await SQL["find"].row(
-            self._db,
-            job_id=id,
-            kind=kind,
-            sandbox_id=scope.sandbox_id,
-            organisation_id=scope.organisation_id,
-        )
-        if row is None:
-            raise NotFound(f"{kind} job", id)
-        return job_of(row)
+        return await self._one("find", scope, id, kind)
 
     async def lock(self, scope: Scope, id: JobId, *, kind: JobKind) -> Job:
         """Find a job and hold it against every change until the transaction ends."""
-        row = await SQL["lock"].row(
-            self._db,
-            job_id=id,
-            kind=kind,
-            sandbox_id=scope.sandbox_id,
-            organisation_id=scope.organisation_id,
-        )
-        if row is None:
-            raise NotFound(f"{kind} job", id)
-        return job_of(row)
+        return await self._one("lock", scope, id, kind)
 
     async def claim_next(self, worker_id: WorkerId, *, lease: timedelta) -> Job | None:
         """Lease a waiting job to a worker, or return None when nothing waits.
@@ -157,6 +139,18 @@ class JobStore:
         """Lock one running job whose worker went silent, or return None."""
         row = await SQL["expired"].row(self._db)
         return job_of(row) if row else None
+
+    async def _one(self, query: str, scope: Scope, id: JobId, kind: JobKind) -> Job:
+        row = await SQL[query].row(
+            self._db,
+            job_id=id,
+            kind=kind,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        if row is None:
+            raise NotFound(f"{kind} job", id)
+        return job_of(row)
 
 
 def job_of(row: Record) -> Job:
