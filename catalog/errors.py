@@ -19,6 +19,7 @@
   + Forbidden                 the caller is known and may not do this
     - NotEntitled             the client does not belong to the organisation it names
   + Unavailable               the service cannot do this now and has done nothing: ask again
+  + OutcomeUnknown            the service lost the answer to whether this was done: look first
 
 Every leaf carries a ``code`` that never changes once released: clients match on it, and the
 manual lists it. How a refusal looks on the wire is each surface's own affair. Anything that is
@@ -151,3 +152,9 @@ class Unavailable(Refusal):
     """The service cannot do this now and has done nothing: ask again."""
 
     code = "unavailable"
+
+
+class OutcomeUnknown(Refusal):
+    """The service lost the answer to whether this was done: look before asking again."""
+
+    code = "outcome_unknown"

@@ -35,7 +35,7 @@ from service.storage.folders import make_data_dir, make_private
 from service.surfaces.http import Operations
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
-from service.worker.worker import Worker
+from service.worker.worker import Timing, Worker
 
 _FETCH_TIMEOUT_SECONDS = 5
 #: Real key sets have a few kilobytes.
@@ -158,8 +158,8 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         part_size_bytes=engine.part_size_bytes,
         slice_size_bytes=engine.slice_size_bytes,
     )
-    exports = Exports(deployed.database, runner, threads=engine.threads, sizes=sizes)
-    promotions = Promotions(deployed.database, runner, threads=engine.threads)
+    exports = Exports(runner, threads=engine.threads, sizes=sizes)
+    promotions = Promotions(runner, threads=engine.threads)
     runner.stand_ready()
     try:
         yield Worker(
@@ -167,8 +167,12 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
             deployed.database,
             {JobKind.EXPORT: exports.run, JobKind.PROMOTION: promotions.run},
             slots=settings.worker.slots,
-            lease=lease,
-            poll=settings.worker.poll,
+            timing=Timing(
+                lease=lease,
+                heartbeat=settings.worker.heartbeat,
+                grace=settings.worker.grace,
+                poll=settings.worker.poll,
+            ),
             attempts=settings.worker.attempts,
         )
     finally:

@@ -159,6 +159,10 @@ class TokenSettings(BaseSettings):
     organisation_claim: str = "org_id"
     """The claim that names the client's organisation in the external issuer's tokens."""
 
+    scope_claim: str | None = None
+    """The claim that lists what the client may do in the external issuer's tokens, often
+    ``scope``. Not set: every client of that issuer may do everything."""
+
     @model_validator(mode="after")
     def _check_issuer(self) -> Self:
         if self.issuer is None:
@@ -198,10 +202,22 @@ class WorkerSettings(BaseSettings):
     """Jobs one worker runs at a time, each in an engine process of its own."""
 
     lease: Duration = Field(
-        default=timedelta(seconds=30), ge=timedelta(seconds=2), le=timedelta(hours=1)
+        default=timedelta(seconds=30), ge=timedelta(seconds=1), le=timedelta(hours=1)
     )
     """How long a worker may be silent before its job is given to another. Longer survives
     longer pauses of the machine; shorter recovers sooner."""
+
+    heartbeat: Duration = Field(
+        default=timedelta(seconds=1), ge=timedelta(milliseconds=100), le=timedelta(minutes=1)
+    )
+    """How often a worker says that it is there, and with it how far its job is. It says so
+    three times in a lease at least, whatever stands here: one late beat must cost no job."""
+
+    grace: Duration = Field(
+        default=timedelta(seconds=5), ge=timedelta(0), le=timedelta(minutes=10)
+    )
+    """How long a worker that is told to stop goes on, until the part it writes is kept, before
+    it hands its job back. Work on a part that is not kept by then is done again."""
 
     attempts: int = Field(default=5, ge=1, le=100)
     """How often a job is tried before it fails."""

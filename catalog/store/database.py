@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
-from catalog.errors import Unavailable
+from catalog.errors import OutcomeUnknown, Refusal, Unavailable
 from catalog.store.obstacles import Obstacle
 
 Record = asyncpg.Record
@@ -32,6 +33,10 @@ _LOST = (
 
 #: A server that starts up answers within seconds that it does.
 _PATIENCE_SECONDS = 15
+#: A statement that takes longer is one that nobody will answer.
+_STATEMENT_SECONDS = 60
+#: To be told that a transaction was undone is a courtesy: closing the connection undoes it too.
+_UNDO_SECONDS = 2
 
 
 async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -69,7 +74,7 @@ class Database:
     async def connect(cls, *, most: int = 10, **where: Any) -> Self:
         """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user."""
         pool = await asyncpg.create_pool(
-            **where, min_size=1, max_size=most, init=prepare, command_timeout=60
+            **where, min_size=1, max_size=most, init=prepare, command_timeout=_STATEMENT_SECONDS
         )
         return cls(pool)
 
@@ -80,16 +85,27 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction: what is written is seen whole, or not at all.
 
-        Refuses with Unavailable, nothing having been done, when the server cannot be reached.
+        Refuses with Unavailable, nothing having been done, when the server cannot be reached or
+        goes away before the end; with OutcomeUnknown when it goes away at the end.
         """
         connection, transaction = await self._begin()
         try:
             try:
                 yield connection
-            except BaseException:
-                await transaction.rollback()
+            except BaseException as error:
+                await _undo(connection, transaction)
+                if _is_loss(connection, error):
+                    raise Unavailable("the database went away") from error
                 raise
-            await transaction.commit()
+            try:
+                await transaction.commit()
+            except Exception as error:
+                if _is_loss(connection, error):
+                    connection.terminate()
+                    raise OutcomeUnknown(
+                        "the database went away while this was made for good: look whether it was"
+                    ) from error
+                raise
         finally:
             await self._pool.release(connection)
 
@@ -107,7 +123,7 @@ class Database:
             transaction = connection.transaction()
             try:
                 await transaction.start()
-            except _LOST:
+            except (*_LOST, TimeoutError):
                 connection.terminate()
                 await self._pool.release(connection)
             except BaseException:
@@ -116,3 +132,32 @@ class Database:
             else:
                 return connection, transaction
         raise Unavailable("the database closed every connection")
+
+
+async def _undo(connection: _Lent, transaction: asyncpg.transaction.Transaction) -> None:
+    """Roll back, or close a connection on which that does not come through at once.
+
+    Whoever was cancelled because the server is silent must not wait for that server again.
+    """
+    try:
+        async with asyncio.timeout(_UNDO_SECONDS):
+            await transaction.rollback()
+    except BaseException as error:
+        connection.terminate()
+        if not isinstance(error, Exception):
+            raise
+
+
+def _is_loss(connection: _Lent, error: BaseException) -> bool:
+    """Whether a transaction failed because its server or the way there was lost."""
+    if isinstance(error, Refusal) or not isinstance(error, Exception):
+        return False
+    return connection.is_closed() or isinstance(
+        error,
+        (
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.AdminShutdownError,
+            asyncpg.CrashShutdownError,
+        ),
+    )

@@ -14,7 +14,8 @@ from catalog.store.jobs import JobStore
 
 log = structlog.get_logger()
 
-#: The first retry comes this soon, every further one after twice the time, up to the longest.
+#: The first retry comes this soon, every further one after twice the time, up to the longest. One
+#: that follows a lost lease comes a step sooner: the lease was the first wait.
 SHORTEST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=1)
 
@@ -35,7 +36,14 @@ async def hand_back(database: Database, job: Job, *, actor: str) -> None:
 
 
 async def give_up(
-    db: Connection, job: Job, error: JobError, *, limit: int, actor: str, is_final: bool = False
+    db: Connection,
+    job: Job,
+    error: JobError,
+    *,
+    limit: int,
+    actor: str,
+    is_final: bool = False,
+    has_waited: bool = False,
 ) -> Job:
     """End an attempt that failed: the job waits for another, or fails when it had ``limit``.
 
@@ -48,7 +56,7 @@ async def give_up(
         await BatchStore(db).fail(job.id, errors=[reason], metrics={})
         log.warning("job failed", job=job.id, job_kind=job.kind, code=error.code)
         return ended
-    delay = min(SHORTEST_DELAY * 2**job.failed_attempts, LONGEST_DELAY)
+    delay = _delay(job.failed_attempts - has_waited)
     log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code)
     return await jobs.move(job, JobEvent.RELEASE, actor=actor, failure=error, delay=delay)
 
@@ -62,5 +70,12 @@ async def release_expired(database: Database, *, limit: int, actor: str) -> int:
             job = await JobStore(db).expired()
             if job is None:
                 return count
-            await give_up(db, job, lost, limit=limit, actor=actor)
+            await give_up(db, job, lost, limit=limit, actor=actor, has_waited=True)
         count += 1
+
+
+def _delay(failures_before: int) -> timedelta:
+    if failures_before < 0:
+        return timedelta(0)
+    seconds = SHORTEST_DELAY.total_seconds() * 2.0 ** min(failures_before, 16)
+    return min(timedelta(seconds=seconds), LONGEST_DELAY)

@@ -4,36 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 
+from catalog.errors import OutcomeUnknown, Unavailable
 from catalog.jobs import Job
-from catalog.store.database import Database
+from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
 from service.engine.orders import Progress
 
 log = structlog.get_logger()
 
-#: A lease is renewed this many times before it would run out, and at least every second, which
-#: is also how old the progress that callers see may be.
-BEATS_PER_LEASE = 5
-LONGEST_BEAT_SECONDS = 1.0
+#: A lease is renewed at least this many times before it would run out, however long a heartbeat
+#: was set: with one, a beat that is late by a moment costs a job that is well.
+BEATS_PER_LEASE = 3
+#: Between two tries to write something while the database is away.
+AGAIN_SECONDS = 0.2
+
+T = TypeVar("T")
 
 
 class LeaseLost(Exception):
     """Another attempt may be running: stop at once and write nothing."""
 
 
+class HandedBack(Exception):
+    """The worker shuts down: what is finished is kept, the rest is for another attempt."""
+
+
 class Claim:
     """A job this worker holds, for as long as it keeps saying so."""
 
-    def __init__(self, database: Database, job: Job, *, lease: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job: Job,
+        *,
+        lease: timedelta,
+        heartbeat: timedelta,
+        claimed_at: float,
+    ) -> None:
+        """``claimed_at``: the lease runs from there, by :func:`time.monotonic`."""
         self.job = job
         self._database = database
-        self._lease = lease
+        self._lease_seconds = lease.total_seconds()
+        self._beat_seconds = min(heartbeat.total_seconds(), self._lease_seconds / BEATS_PER_LEASE)
+        self._renewed_at = claimed_at
         self._progress: dict[str, object] = {}
         self._is_ending = False
+        self._is_winding_down = False
 
     def note(self, progress: Progress) -> None:
         """Keep what the engine reports; callers see it with the next heartbeat."""
@@ -54,31 +76,60 @@ class Claim:
         """Renew no more: what follows is the one transaction that ends the job, fenced itself."""
         self._is_ending = True
 
+    def wind_down(self) -> None:
+        """Ask for the work to be left at the next point where nothing of it is lost."""
+        self._is_winding_down = True
+
+    def rest(self) -> None:
+        """Such a point. Raises :class:`HandedBack` once :meth:`wind_down` was called."""
+        if self._is_winding_down:
+            raise HandedBack
+
+    async def write(self, transaction: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do one transaction under this claim, again while the database is away.
+
+        What it writes must bear being written twice: when the answer to a commit is lost, nobody
+        knows whether it was made. Raises :class:`LeaseLost` when the lease ran out meanwhile.
+        """
+        while True:
+            try:
+                async with self._database.transaction() as db:
+                    return await transaction(db)
+            except (Unavailable, OutcomeUnknown) as away:
+                log.warning("cannot write", job=self.job.id, reason=str(away))
+                if self._silent_seconds() > self._lease_seconds:
+                    raise LeaseLost from away
+            await asyncio.sleep(AGAIN_SECONDS)
+
     async def keep(self) -> None:
         """Renew the lease until the claim ends; raise :class:`LeaseLost` when that fails.
 
         A database that cannot be reached is asked again, but only until the lease would have
         run out by this machine's own clock: behind that, someone else may hold the job.
         """
-        lease_seconds = self._lease.total_seconds()
-        period = min(lease_seconds / BEATS_PER_LEASE, LONGEST_BEAT_SECONDS)
-        renewed_at = time.monotonic()
         while not self._is_ending:
-            await asyncio.sleep(period)
+            await asyncio.sleep(self._beat_seconds)
             asked_at = time.monotonic()
             try:
-                left_seconds = lease_seconds - (asked_at - renewed_at)
-                async with asyncio.timeout(min(left_seconds, lease_seconds / 2)):
+                left_seconds = self._lease_seconds - self._silent_seconds()
+                async with asyncio.timeout(min(left_seconds, self._lease_seconds / 2)):
                     is_held = await self._renew()
             except Exception as error:
                 log.warning("heartbeat failed", job=self.job.id, reason=type(error).__name__)
-                if time.monotonic() - renewed_at > lease_seconds - period:
+                if self._silent_seconds() > self._lease_seconds - self._beat_seconds:
                     raise LeaseLost from error
                 continue
             if not is_held and not self._is_ending:
                 raise LeaseLost
-            renewed_at = asked_at
+            self._renewed_at = asked_at
+
+    def _silent_seconds(self) -> float:
+        return time.monotonic() - self._renewed_at
 
     async def _renew(self) -> bool:
         async with self._database.transaction() as db:
-            return await JobStore(db).renew(self.job, lease=self._lease, progress=self._progress)
+            return await JobStore(db).renew(
+                self.job,
+                lease=timedelta(seconds=self._lease_seconds),
+                progress=self._progress,
+            )

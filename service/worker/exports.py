@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -13,7 +14,7 @@ from catalog.batches import BatchId, MetaFile, NewDatasetFile
 from catalog.export_jobs import ExportPart
 from catalog.jobs import Job, JobEvent
 from catalog.store.batches import BatchStore
-from catalog.store.database import Connection, Database
+from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
 from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
@@ -68,10 +69,7 @@ class _Times:
 class Exports:
     """Exports one batch of merged profiles for each job it is given."""
 
-    def __init__(
-        self, database: Database, runner: LocalRunner, *, threads: int, sizes: PartSizes
-    ) -> None:
-        self._database = database
+    def __init__(self, runner: LocalRunner, *, threads: int, sizes: PartSizes) -> None:
         self._runner = runner
         self._threads = threads
         self._sizes = sizes
@@ -79,8 +77,7 @@ class Exports:
     async def run(self, claim: Claim) -> None:
         """Do one claimed job to its end, or raise for the attempt to be given up."""
         times = _Times()
-        async with self._database.transaction() as db:
-            order = await self._order(db, claim)
+        order = await claim.write(partial(self._order, claim))
         async with self._runner.run(order) as answers:
             async for answer in answers:
                 match answer:
@@ -98,8 +95,9 @@ class Exports:
                         raise TypeError(f"an export is never answered by {unexpected.kind}")
         await self._publish(claim, times)
 
-    async def _order(self, db: Connection, claim: Claim) -> ExportOrder:
+    async def _order(self, claim: Claim, db: Connection) -> ExportOrder:
         """The order of an attempt: its snapshot, and the plan and parts it goes on from."""
+        claim.start_over()
         job, plans = claim.job, PlanStore(db)
         plan = await plans.find(job)
         is_usable = plan is not None and plan.engine_version == ENGINE_VERSION
@@ -120,6 +118,7 @@ class Exports:
                     ingest_number=file.ingest_number,
                     ingested_at=file.ingested_at,
                     is_upsert=file.is_upsert,
+                    added=file.added,
                 )
                 for file in files
             ),
@@ -132,8 +131,7 @@ class Exports:
         )
 
     async def _keep_plan(self, claim: Claim, planned: Planned) -> None:
-        claim.start_over()  # parts of an earlier plan count no more
-        async with self._database.transaction() as db:
+        async def keep(db: Connection) -> None:
             await PlanStore(db).replace(
                 claim.job,
                 key=planned.key,
@@ -141,6 +139,10 @@ class Exports:
                 task_count=planned.task_count,
                 exclusions=_exclusions(planned),
             )
+
+        claim.start_over()  # parts of an earlier plan count no more
+        await claim.write(keep)
+        claim.rest()
 
     async def _keep_part(self, claim: Claim, part: Part) -> None:
         """Make a part count. From here on no later attempt does its task again."""
@@ -152,35 +154,35 @@ class Exports:
             sha256=part.sha256,
             counters=part.counters,
         )
-        async with self._database.transaction() as db:
-            await PlanStore(db).add_part(claim.job, kept)
+        await claim.write(lambda db: PlanStore(db).add_part(claim.job, kept))
         _count(claim, kept)
+        claim.rest()
 
     async def _publish(self, claim: Claim, times: _Times) -> None:
         """Succeed and show the batch, in one transaction; refused when the claim was lost."""
         claim.end()
-        job = claim.job
-        async with self._database.transaction() as db:
-            plans = PlanStore(db)
-            plan, parts = await plans.find(job), await plans.parts(job)
-            if plan is None or len(parts) != plan.task_count:
-                raise AttemptFailed(
-                    "parts_missing",
-                    "the engine ended before all parts were written",
-                    is_final=False,
-                )
-            (batch,) = await BatchStore(db).of_job(job.id)
-            # The job before its batch, as a cancel locks them: else each waits for the other.
-            await JobStore(db).move(
-                job,
-                JobEvent.COMPLETE,
-                actor=str(job.worker_id),
-                metrics={"counters": _sum(parts), **times.to_json()},
-            )
-            await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
-            if plan.exclusions is not None:
-                await MetaFileStore(db).add(batch.id, [plan.exclusions])
-        log.info("export succeeded", job=job.id, parts=len(parts))
+        await claim.write(partial(_show, claim.job, times))
+        log.info("export succeeded", job=claim.job.id)
+
+
+async def _show(job: Job, times: _Times, db: Connection) -> None:
+    plans = PlanStore(db)
+    plan, parts = await plans.find(job), await plans.parts(job)
+    if plan is None or len(parts) != plan.task_count:
+        raise AttemptFailed(
+            "parts_missing", "the engine ended before all parts were written", is_final=False
+        )
+    (batch,) = await BatchStore(db).of_job(job.id)
+    # The job before its batch, as a cancel locks them: else each waits for the other.
+    await JobStore(db).move(
+        job,
+        JobEvent.COMPLETE,
+        actor=str(job.worker_id),
+        metrics={"counters": _sum(parts), **times.to_json()},
+    )
+    await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
+    if plan.exclusions is not None:
+        await MetaFileStore(db).add(batch.id, [plan.exclusions])
 
 
 def _files(batch_id: BatchId, parts: Sequence[ExportPart]) -> list[NewDatasetFile]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from catalog.batches import (
@@ -15,10 +17,10 @@ from catalog.batches import (
     Replay,
     Upload,
 )
-from catalog.jobs import JobError, JobEvent
+from catalog.jobs import Job, JobError, JobEvent
 from catalog.schemas import RowShape
 from catalog.store.batches import BatchStore
-from catalog.store.database import Connection, Database
+from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
 from catalog.store.namespaces import NamespaceStore
 from catalog.store.schemas import SchemaStore
@@ -48,15 +50,13 @@ NAMED_ROWS = 100
 class Promotions:
     """Promotes one batch for each job it is given."""
 
-    def __init__(self, database: Database, runner: LocalRunner, *, threads: int) -> None:
-        self._database = database
+    def __init__(self, runner: LocalRunner, *, threads: int) -> None:
         self._runner = runner
         self._threads = threads
 
     async def run(self, claim: Claim) -> None:
         """Do one claimed job to its end, or raise for the attempt to be given up."""
-        async with self._database.transaction() as db:
-            order = await self._order(db, claim)
+        order = await claim.write(partial(self._order, claim.job))
         async with self._runner.run(order) as answers:
             async for answer in answers:
                 match answer:
@@ -71,8 +71,8 @@ class Promotions:
                     case unexpected:
                         raise TypeError(f"a promotion is never answered by {unexpected.kind}")
 
-    async def _order(self, db: Connection, claim: Claim) -> PromotionOrder:
-        job, batches = claim.job, BatchStore(db)
+    async def _order(self, job: Job, db: Connection) -> PromotionOrder:
+        batches = BatchStore(db)
         (batch,) = await batches.of_job(job.id)
         shape = await SchemaStore(db).row_shape(job.scope, job.dataset_id)
         return promotion_order(
@@ -92,47 +92,13 @@ class Promotions:
         The batches it replays go in the same transaction and by the same commit number.
         """
         claim.end()
-        job = claim.job
-        batch_id = BatchId(job.order["batch_id"])
-        async with self._database.transaction() as db:
-            batches = BatchStore(db)
-            await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
-            await batches.activate(
-                job.id,
-                files=[
-                    NewDatasetFile(
-                        batch_id=batch_id,
-                        name=file.key.rpartition("/")[2],
-                        key=file.key,
-                        size_bytes=file.size_bytes,
-                        row_count=file.row_count,
-                        sha256=file.sha256,
-                    )
-                    for file in promoted.dataset_files
-                ],
-                metrics=_metrics(promoted),
-            )
-            replay = (await batches.find(job.scope, batch_id)).replay or Replay()
-            replaced = await batches.withdraw(
-                job.scope, replay.predecessors, BatchEvent.REPLACE, actor=f"batch {batch_id}"
-            )
-            await NamespaceStore(db).register_seen(job.scope, promoted.namespaces)
-            await StoreFileStore(db).add(
-                job.scope,
-                batch_id,
-                is_upsert=job.order["is_upsert"],
-                files=[
-                    NewStoreFile(
-                        kind=file.kind,
-                        key=file.key,
-                        size_bytes=file.size_bytes,
-                        row_count=file.row_count,
-                    )
-                    for file in promoted.store_files
-                ],
-                replacing=replaced,
-            )
-        log.info("batch promoted", job=job.id, batch=batch_id, rows=promoted.output_row_count)
+        await claim.write(partial(_show, claim.job, promoted))
+        log.info(
+            "batch promoted",
+            job=claim.job.id,
+            batch=claim.job.order["batch_id"],
+            rows=promoted.output_row_count,
+        )
 
     async def _fail(self, claim: Claim, promoted: Promoted) -> None:
         """End a batch whose rows were refused: trying again would end the same way."""
@@ -140,10 +106,54 @@ class Promotions:
         job = claim.job
         count = promoted.failed_row_count
         summary = JobError(code="invalid_rows", message=f"{count} rows were refused")
-        async with self._database.transaction() as db:
+
+        async def refuse(db: Connection) -> None:
             await JobStore(db).move(job, JobEvent.FAIL, actor=str(job.worker_id), failure=summary)
             await BatchStore(db).fail(job.id, errors_of(promoted), _metrics(promoted))
+
+        await claim.write(refuse)
         log.info("batch refused", job=job.id, batch=job.order["batch_id"], rows=count)
+
+
+async def _show(job: Job, promoted: Promoted, db: Connection) -> None:
+    batch_id = BatchId(job.order["batch_id"])
+    batches = BatchStore(db)
+    await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
+    await batches.activate(
+        job.id,
+        files=[
+            NewDatasetFile(
+                batch_id=batch_id,
+                name=file.key.rpartition("/")[2],
+                key=file.key,
+                size_bytes=file.size_bytes,
+                row_count=file.row_count,
+                sha256=file.sha256,
+            )
+            for file in promoted.dataset_files
+        ],
+        metrics=_metrics(promoted),
+    )
+    replay = (await batches.find(job.scope, batch_id)).replay or Replay()
+    replaced = await batches.withdraw(
+        job.scope, replay.predecessors, BatchEvent.REPLACE, actor=f"batch {batch_id}"
+    )
+    await NamespaceStore(db).register_seen(job.scope, promoted.namespaces)
+    await StoreFileStore(db).add(
+        job.scope,
+        batch_id,
+        is_upsert=job.order["is_upsert"],
+        files=[
+            NewStoreFile(
+                kind=file.kind,
+                key=file.key,
+                size_bytes=file.size_bytes,
+                row_count=file.row_count,
+            )
+            for file in promoted.store_files
+        ],
+        replacing=replaced,
+    )
 
 
 def promotion_order(

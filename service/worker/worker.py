@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -17,7 +19,7 @@ from catalog.store.jobs import JobStore
 from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
 from service.worker.attempts import AttemptFailed, give_up, hand_back, release_expired
-from service.worker.claim import Claim, LeaseLost
+from service.worker.claim import Claim, HandedBack, LeaseLost
 
 log = structlog.get_logger()
 
@@ -26,6 +28,16 @@ Work = Callable[[Claim], Awaitable[None]]
 #: Leases that ran out are looked for this many times a lease, and at least every second.
 REAPS_PER_LEASE = 2
 LONGEST_REAP_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long a worker waits for what; see ``WorkerSettings``, where each is explained."""
+
+    lease: timedelta
+    heartbeat: timedelta
+    grace: timedelta
+    poll: timedelta
 
 
 class Worker:
@@ -38,24 +50,26 @@ class Worker:
         work: Mapping[JobKind, Work],
         *,
         slots: int,
-        lease: timedelta,
-        poll: timedelta,
+        timing: Timing,
         attempts: int,
     ) -> None:
         self.id = id
         self._database = database
         self._work = work
         self._slots = slots
-        self._lease = lease
-        self._poll = poll
+        self._timing = timing
         self._attempts = attempts
         self._running: dict[JobId, asyncio.Task[None]] = {}
+        self._claims: dict[JobId, Claim] = {}
         self._cancelled: set[JobId] = set()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Claim nothing more and hand back what runs; :meth:`run` returns soon after."""
+        """Claim nothing more and hand back what runs; :meth:`run` returns soon after.
+
+        Soon is at the next point where no work is lost, and at the end of the grace at the latest.
+        """
         self._stopping.set()
         self._wake.set()
 
@@ -72,39 +86,56 @@ class Worker:
                 if pause:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), pause.total_seconds())
+            await self._wind_down()
         finally:
             for task in (*helpers, *self._running.values()):
                 task.cancel()
             await asyncio.gather(*helpers, *self._running.values(), return_exceptions=True)
 
+    async def _wind_down(self) -> None:
+        """Give what runs the time to leave off without loss. Leases are renewed meanwhile."""
+        for claim in self._claims.values():
+            claim.wind_down()
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=self._timing.grace.total_seconds())
+
     async def _claim_one(self) -> timedelta:
         """Claim a job and start on it; return how long to sleep before looking again."""
         if len(self._running) >= self._slots:
-            return self._poll
+            return self._timing.poll
+        asked_at = time.monotonic()
         try:
             async with self._database.transaction() as db:
-                job = await JobStore(db).claim_next(self.id, lease=self._lease)
+                job = await JobStore(db).claim_next(self.id, lease=self._timing.lease)
                 if job is None:
                     due = await JobStore(db).next_due()
-                    return self._poll if due is None else min(due, self._poll)
+                    return self._timing.poll if due is None else min(due, self._timing.poll)
         except Exception as error:  # noqa: BLE001  # a database that is away comes back
             log.warning("cannot claim", reason=type(error).__name__)
-            return self._poll
-        task = asyncio.create_task(self._attempt(job), name=f"job {job.id}")
+            return self._timing.poll
+        claim = Claim(
+            self._database,
+            job,
+            lease=self._timing.lease,
+            heartbeat=self._timing.heartbeat,
+            claimed_at=asked_at,
+        )
+        task = asyncio.create_task(self._attempt(claim), name=f"job {job.id}")
         self._running[job.id] = task
+        self._claims[job.id] = claim
         task.add_done_callback(partial(self._forget, job.id))
         return timedelta(0)
 
     def _forget(self, id: JobId, ended: asyncio.Task[None]) -> None:
         if self._running.get(id) is ended:  # a later attempt may have taken its place
-            del self._running[id]
+            del self._running[id], self._claims[id]
             self._cancelled.discard(id)
         self._wake.set()
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, claim: Claim) -> None:
         """Do one attempt of a job, and see that it ends one way or another."""
+        job = claim.job
         log.info("job claimed", job=job.id, job_kind=job.kind, attempt=job.attempt)
-        claim = Claim(self._database, job, lease=self._lease)
         try:
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(claim.keep())
@@ -113,6 +144,8 @@ class Worker:
         except* asyncio.CancelledError:
             if job.id not in self._cancelled:
                 await self._end(job, hand_back(self._database, job, actor=self.id))
+        except* HandedBack:
+            await self._end(job, hand_back(self._database, job, actor=self.id))
         except* (LeaseLost, Conflict) as lost:
             log.warning("claim lost", job=job.id, reason=str(lost.exceptions[0]))
         except* AttemptFailed as failed:
@@ -151,7 +184,7 @@ class Worker:
     async def _reap(self) -> None:
         """Free the jobs of workers that went silent, on a timer of its own."""
         while True:
-            pause = self._lease.total_seconds() / REAPS_PER_LEASE
+            pause = self._timing.lease.total_seconds() / REAPS_PER_LEASE
             await asyncio.sleep(min(pause, LONGEST_REAP_PAUSE_SECONDS))
             try:
                 await release_expired(self._database, limit=self._attempts, actor=self.id)

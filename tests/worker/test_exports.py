@@ -1,4 +1,5 @@
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -62,8 +63,9 @@ async def test_a_cancel_in_the_moment_of_success_locks_nobody_out(database, db, 
     job = await a_job(db, scope, order=ORDER, is_claimed=True)
     engine = Engine()
     sizes = PartSizes(part_row_count=1, part_size_bytes=1, slice_size_bytes=1)
-    exports = Exports(database, engine, threads=1, sizes=sizes)
-    run = asyncio.create_task(exports.run(Claim(database, job, lease=LEASE)))
+    exports = Exports(engine, threads=1, sizes=sizes)
+    claim = Claim(database, job, lease=LEASE, heartbeat=LEASE, claimed_at=time.monotonic())
+    run = asyncio.create_task(exports.run(claim))
     await asyncio.wait_for(engine.is_written.wait(), PATIENCE)
     async with database.transaction() as cancelling:
         await JobStore(cancelling).lock(scope, job.id, kind=JobKind.EXPORT)

@@ -13,11 +13,13 @@ from service.engine.local import EngineDied
 from service.engine.orders import Progress
 from service.worker import claim as claims
 from service.worker.attempts import AttemptFailed
-from service.worker.worker import Worker
+from service.worker.worker import Timing, Worker
 from tests.builders import a_job
 
 PATIENCE = 20
 SHORT = timedelta(seconds=1)
+HEARTBEAT = timedelta(seconds=1)
+AT_ONCE = timedelta(0)
 
 
 class Doing:
@@ -49,14 +51,15 @@ def working(database, where, doing):
     """Runs a worker for as long as the block lasts."""
 
     @asynccontextmanager
-    async def run(id="worker-1", *, lease=SHORT, attempts=3, poll=timedelta(seconds=5)):
+    async def run(
+        id="worker-1", *, lease=SHORT, attempts=3, poll=timedelta(seconds=5), grace=AT_ONCE
+    ):
         worker = Worker(
             WorkerId(id),
             database,
             {JobKind.EXPORT: doing, JobKind.PROMOTION: doing},
             slots=1,
-            lease=lease,
-            poll=poll,
+            timing=Timing(lease=lease, heartbeat=HEARTBEAT, grace=grace, poll=poll),
             attempts=attempts,
         )
         async with Notices(**where) as notices, asyncio.timeout(PATIENCE):
@@ -203,6 +206,6 @@ async def test_what_the_engine_reports_is_seen_within_a_second(working, db, scop
         claim = await doing.claims.get()
         claim.note(Progress(phase="merging", done=3, total=8))
         claim.count(profiles=5)
-        await asyncio.sleep(claims.LONGEST_BEAT_SECONDS + 0.5)
+        await asyncio.sleep(HEARTBEAT.total_seconds() + 0.5)
         found = await JobStore(db).find(scope, job.id, kind=job.kind)
     assert found.progress == {"phase": "merging", "done": 3, "total": 8, "profiles": 5}

@@ -34,6 +34,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotEntitled: HTTPStatus.FORBIDDEN,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 #: The gateway's own numbers and words, for refusals it makes before any service sees the call.
@@ -82,7 +83,7 @@ def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if isinstance(refusal, errors.Unavailable):  # not of OutcomeUnknown: its caller must look
         headers["Retry-After"] = "1"
     body = problem(request, status, code=refusal.code, detail=str(refusal))
     return answer({**body, "error_code": number, "message": words}, status, headers)
