@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,12 @@ from service.engine.rows import (
 
 #: Bytes parsed at a time. No row may be longer, nor may the header be.
 BLOCK_BYTES = 8 << 20
+#: Columns in a header: the documented most of a row.
+MOST_COLUMNS = 10_000
+#: Rows of another width than the header's in one block: more are no mishaps, and each is an object.
+MOST_MISSHAPEN = 100_000
+#: Characters of such a row that are kept for whoever must mend it.
+KEPT_CHARACTERS = 1 << 10
 #: A cell that stands in a row of our own after the last: if it is not found there, some quote
 #: was never closed and took it in.
 _END = b"\x1eend of rows\x1e"
@@ -65,6 +71,15 @@ class _Ended(io.RawIOBase):
         return data
 
 
+class _Misshapen(NamedTuple):
+    """A row of another width than the header's."""
+
+    row: int
+    width: int
+    #: As it was written, or how that begins.
+    text: str
+
+
 class CsvReader:
     """Turns CSV files of one schema into rows, block by block."""
 
@@ -83,32 +98,31 @@ class CsvReader:
         end = self._reading.delimiter.encode().join([_END] * len(header))
         ended = _Ended(source, start, b"\n" + end + b"\n")
         file = pa.PythonFile(ended, mode="r")
-        bad: list[tuple[int, int]] = []
+        bad: list[_Misshapen] = []
         next_row = 1
         for batch, is_last in self._batches(file, header, bad):
             count = batch.num_rows
-            wrong = np.array([row for row, _ in bad], np.int64)
+            wrong = np.array([each.row for each in bad], np.int64)
             candidates = np.arange(next_row, next_row + count + len(wrong))
             numbers = np.setdiff1d(candidates, wrong)[:count]
             next_row = int(numbers[-1]) + 1 if count else next_row
-            flaws = [
-                Flaw(row, UNREADABLE_ROW, f"{width} cells where the header has {len(header)}")
-                for row, width in bad
-                if row < next_row or is_last
-            ]
-            del bad[: len(flaws)]
-            yield Step(partial(self._rows, batch, numbers, tuple(flaws), header), ended.position)
+            around = tuple(each for each in bad if each.row < next_row or is_last)
+            del bad[: len(around)]
+            yield Step(partial(self._rows, batch, numbers, around, header), ended.position)
 
     def _batches(
-        self, file: pa.NativeFile, header: list[str], bad: list[tuple[int, int]]
+        self, file: pa.NativeFile, header: list[str], bad: list[_Misshapen]
     ) -> Iterator[tuple[pa.RecordBatch, bool]]:
         """Yield the rows below the header, and whether they are the last.
 
-        ``bad`` gets number and width of misshapen ones, by the time of the rows around them.
+        ``bad`` gets misshapen ones by the time of the rows around them.
         """
 
         def note(row: pv.InvalidRow) -> str:
-            bad.append(((row.number or 1) - 1, row.actual_columns))
+            if len(bad) == MOST_MISSHAPEN:
+                return "error"
+            text = (row.text or "")[:KEPT_CHARACTERS]
+            bad.append(_Misshapen((row.number or 1) - 1, row.actual_columns, text))
             return "skip"
 
         held: pa.RecordBatch | None = None
@@ -120,6 +134,11 @@ class CsvReader:
                 held = batch.slice(1) if is_first and batch.num_rows else batch
                 is_first = is_first and not batch.num_rows
         except pa.ArrowInvalid as problem:
+            if len(bad) == MOST_MISSHAPEN:
+                raise FileRefused(
+                    f"{MOST_MISSHAPEN:,} rows have not the {len(header)} cells of the header:"
+                    " is the delimiter right?"
+                ) from None
             raise FileRefused(_explained(str(problem))) from None
         if held is None or not held.num_rows or held.column(0)[-1].as_py() != _END:
             raise FileRefused("a quote is opened and never closed")
@@ -170,6 +189,10 @@ class CsvReader:
             raise FileRefused(f"the header cannot be read: {problem}") from None
         if not any(header):
             raise FileRefused("the header names no field", code=EMPTY_HEADER)
+        if len(header) > MOST_COLUMNS:
+            raise FileRefused(
+                f"the header names {len(header):,} fields: {MOST_COLUMNS:,} is the most"
+            )
         for name in self._leaves:
             if header.count(name) > 1:
                 raise FileRefused(f"the header names {name} twice")
@@ -181,7 +204,7 @@ class CsvReader:
         self,
         batch: pa.RecordBatch,
         numbers: Positions,
-        flaws: tuple[Flaw, ...],
+        misshapen: tuple[_Misshapen, ...],
         header: list[str],
     ) -> Rows:
         cells = {
@@ -197,8 +220,18 @@ class CsvReader:
         rows = Rows(
             table=pa.table(columns, names=[field.name for field in self._fields]),
             numbers=numbers,
-            flaws=flaws,
+            flaws=tuple(
+                Flaw(
+                    row,
+                    UNREADABLE_ROW,
+                    f"{width} cells where the header has {len(header)}",
+                )
+                for row, width, _ in misshapen
+            ),
             ignored=frozenset(header) - self._leaves.keys() - {""},
+            original=partial(
+                _original, cells, numbers, {each.row: each.text for each in misshapen}
+            ),
         )
         return rows.without(misfits, UNREADABLE_ROW)
 
@@ -217,6 +250,21 @@ class CsvReader:
         return pa.StructArray.from_arrays(
             parts, fields=list(arrow_type(field)), mask=pa.array(absent)
         )
+
+
+def _original(
+    cells: Mapping[str, Column], numbers: Positions, misshapen: Mapping[int, str], number: int
+) -> bytes | Mapping[str, object]:
+    """Give a row's cells by the field they are of, or the text that has too many or too few."""
+    if number in misshapen:
+        return misshapen[number].encode(errors="replace")
+    (position,) = np.flatnonzero(numbers == number)
+    found = {field: column[int(position)] for field, column in cells.items()}
+    return {
+        field: cell.as_buffer().to_pybytes().decode(errors="replace")
+        for field, cell in found.items()
+        if cell.is_valid
+    }
 
 
 def _names(header: list[str]) -> list[str]:

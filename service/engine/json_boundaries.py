@@ -19,6 +19,8 @@ from service.engine.rows import EMPTY_FILE, FileRefused
 
 #: Bytes handed on at a time: large enough for columns to pay, small enough to hold several.
 BLOCK_BYTES = 4 << 20
+#: Rows handed on at a time: each may be refused, and then it is a Python object.
+BLOCK_ROWS = 1 << 16
 #: No row may be longer: a record has at most 100 KB by the sheet, and finding the end of a row
 #: takes several times its size.
 ROW_BYTES = 32 << 20
@@ -89,7 +91,9 @@ class Boundaries:
         self._carry = start.lstrip(_WHITESPACE)
         if not self._carry:
             raise FileRefused("the file is empty", code=EMPTY_FILE)
-        yield from (block for block in self._layout() if len(block))
+        for block in self._layout():
+            for first in range(0, len(block), BLOCK_ROWS):
+                yield block.rows(first, first + BLOCK_ROWS)
 
     def _layout(self) -> Iterator[Block]:
         if self._carry.startswith(b"["):

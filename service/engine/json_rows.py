@@ -70,6 +70,11 @@ class JsonReader:
 
     def rows(self, block: Block) -> Rows:
         """Read a block. The result depends on nothing but the block and the schema."""
+        return replace(
+            self._converted(block), original=lambda number: block.row(number - block.first)
+        )
+
+    def _converted(self, block: Block) -> Rows:
         everything = np.arange(len(block))
         columns = self._columns(block, everything, unexpected="error")
         if columns is None and self._learn(block):

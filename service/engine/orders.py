@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.batches import FileFormat
 from catalog.merge_policies import AttributeMerge, IdentityGraph
+from catalog.segments import MembershipStatus
 from catalog.store_files import StoreFileKind
 
 #: Part of every plan: a plan made by another version is discarded, never continued.
@@ -44,6 +45,28 @@ class Reading(Order):
     escape: str | None = None
 
 
+class IdentityRules(Order):
+    """What identities of rows may be beyond what :mod:`~service.engine.row_identities` says."""
+
+    #: Digits an ECID has; rows with another one stay out of the profile store. 0: any will do.
+    ecid_digits: int = 0
+    #: Identities one row may name; a row with more is refused. 0: any number.
+    most_per_row: int = 0
+    #: Codes by the numbers that name the same namespaces, as keys of identity maps.
+    codes: dict[str, str] = Field(default_factory=dict)
+
+
+class Limits(Order):
+    """What a child that reads what strangers wrote may take; it is ended at a breach. 0: no end."""
+
+    #: Of memory that is its own: pages of files that are mapped or cached do not count.
+    memory_bytes: int = 0
+    #: From the order until the last answer.
+    seconds: float = 0
+    #: Between two answers that report progress.
+    still_seconds: float = 0
+
+
 class Identity(Order):
     """A field that holds an identity: see :class:`catalog.schemas.IdentityDescriptor`."""
 
@@ -72,11 +95,17 @@ class PromotionOrder(Order):
     is_upsert: bool
     #: The deployment's secret for identity keys (32 bytes).
     secret: bytes
+    #: The share of rows, 0 to 100, that may be set aside without the batch failing.
+    tolerated_percentage: float = 0
+    #: Write the rows that are set aside to files, each with its reason.
+    with_diagnostics: bool = False
+    identity_rules: IdentityRules = IdentityRules()
+    limits: Limits = Limits()
     threads: int = 2
 
 
 class RowError(Order):
-    """One row that was refused."""
+    """One row that was refused or skipped."""
 
     path: str
     #: Counted from 1 in its file; 0 when the file as a whole cannot be read.
@@ -99,10 +128,30 @@ class NewStoreFile(NewFile):
     kind: StoreFileKind
 
 
+class NewMetaFile(Order):
+    """A file the engine wrote about a batch."""
+
+    #: By what readers ask for it.
+    path: str
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class Reason(Order):
+    """Why rows were refused, and how many."""
+
+    code: str
+    message: str
+    row_count: int
+
+
 class Promoted(Order):
-    """What became of a batch. Without files when ``errors`` is not empty: then it fails."""
+    """What became of a batch. A batch that is refused has no files but those about it."""
 
     kind: Literal["promoted"] = "promoted"
+    #: More rows were refused than may be set aside, or a file cannot be read to its end.
+    is_refused: bool = False
     dataset_files: tuple[NewFile, ...] = ()
     store_files: tuple[NewStoreFile, ...] = ()
     #: Namespace codes that occur, as first spelled, in order of first sight.
@@ -110,8 +159,15 @@ class Promoted(Order):
     input_row_count: int = 0
     output_row_count: int = 0
     failed_row_count: int = 0
-    #: The first hundred.
+    #: Rows in the data set that did not enter the profile store.
+    skipped_row_count: int = 0
+    #: The first hundred rows that were refused, and of those that were skipped.
     errors: tuple[RowError, ...] = ()
+    skipped: tuple[RowError, ...] = ()
+    #: In order of first sight, the first hundred.
+    reasons: tuple[Reason, ...] = ()
+    #: Rows that were refused with their reasons, as far as diagnostics were asked for.
+    meta_files: tuple[NewMetaFile, ...] = ()
     #: Fields that occur and are not in the schema: the first hundred paths. They are left out.
     ignored_fields: tuple[str, ...] = ()
 
@@ -127,6 +183,24 @@ class Fragments(Order):
     ingest_number: int
     ingested_at: datetime
     is_upsert: bool
+    #: Commit number at which it joined the profile store.
+    added: int
+
+
+class SavedLabelling(Order):
+    """A labelling that is valid for the snapshot: no link that it was made from has gone since."""
+
+    key: str
+    #: It knows the files that were added by this commit number.
+    commit: int
+    #: The record data set whose keys represent profiles in it; null when there was none.
+    main_dataset_id: str | None
+
+
+class NewLabelling(NewFile):
+    """The labelling of the order's snapshot, for later orders to start from."""
+
+    main_dataset_id: str | None
 
 
 class EventChoice(Order):
@@ -135,6 +209,23 @@ class EventChoice(Order):
     fields: tuple[tuple[str, ...], ...] = ()
     ingested_after: datetime | None = None
     ingested_until: datetime | None = None
+
+
+class SegmentChoice(Order):
+    """One segment; see :class:`catalog.segments.SegmentChoice`."""
+
+    segment_id: str
+    namespace: str
+    statuses: tuple[MembershipStatus, ...]
+
+
+class SegmentFilter(Order):
+    """Whose profiles are exported; see :class:`catalog.segments.SegmentFilter`."""
+
+    choices: tuple[SegmentChoice, ...]
+    qualified_from: datetime | None = None
+    qualified_until: datetime | None = None
+    is_split: bool = False
 
 
 class Selection(Order):
@@ -151,8 +242,15 @@ class Selection(Order):
     events: EventChoice | None = None
     updated_after: datetime | None = None
     with_empty_profiles: bool = False
+    #: Null: every profile.
+    segments: SegmentFilter | None = None
     #: Namespace codes as registered, by lower-case code.
     namespaces: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def batch_count(self) -> int:
+        """How many batches the export fills: one, or one for each segment."""
+        return len(self.segments.choices) if self.segments and self.segments.is_split else 1
 
 
 class ExportOrder(Selection):
@@ -168,6 +266,10 @@ class ExportOrder(Selection):
     part_size_bytes: int = 256 << 20
     slice_size_bytes: int = 48 << 20
     threads: int = 2
+    #: The newest labelling to start from.
+    labelling: SavedLabelling | None = None
+    #: Links are divided on disk when sorting them at once would take more.
+    labelling_size_bytes: int = 512 << 20
     #: A plan of an earlier attempt to go on from, and the task numbers that are done.
     plan_key: str | None = None
     finished_tasks: tuple[int, ...] = ()
@@ -182,13 +284,18 @@ class Planned(Order):
     task_count: int
     #: One row for each profile that is left out; null when none is.
     exclusions: NewFile | None = None
+    #: Null when none was needed, or a saved one says the same.
+    labelling: NewLabelling | None = None
 
 
 class Part(NewFile):
-    """One finished task. Every task yields one part, also when no profile falls into it."""
+    """One finished file. Every task yields one for each of its batches, rows or not."""
 
     kind: Literal["part"] = "part"
+    #: Of the task.
     number: int
+    #: The place of its batch among those that the export fills.
+    batch: int = 0
     #: Counters to be summed over parts: ``profiles``, ``events``, ``excluded`` and, by
     #: namespace as registered, ``namespace:CODE``.
     counters: dict[str, int]

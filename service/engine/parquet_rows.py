@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -76,8 +76,25 @@ class ParquetReader:
             table=pa.table(columns, names=[field.name for field in self._fields]),
             numbers=np.arange(batch.num_rows) + first,
             ignored=ignored,
+            original=partial(_original, batch, first),
         )
         return rows.without(misfits, UNREADABLE_ROW)
+
+
+def _original(batch: pa.RecordBatch, first: int, number: int) -> dict[str, object]:
+    """Give a row's values by column; those that Python cannot hold are left out."""
+    return {
+        name: value
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if (value := _value(column[number - first])) is not None
+    }
+
+
+def _value(cell: Any) -> object:
+    try:
+        return cast("object", cell.as_py())
+    except (ValueError, OverflowError, pa.ArrowException):
+        return None  # such as text that is not UTF-8, or a year that Python does not count
 
 
 def _rows_of(metadata: pq.FileMetaData) -> int:

@@ -1,52 +1,41 @@
 """Promotes a batch: reads its uploads, checks every row, and writes what becomes of them.
 
 Reading goes file by file in the order of their paths, so that the running numbers of rows, and
-with them all results, are the same however often and on however many threads it is done. Of a
-batch in which any row is refused nothing is published, so from the first flaw on rows are only
-counted.
+with them all results, are the same however often and on however many threads it is done. Once it
+is certain that nothing of a batch will be published, rows are only counted.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from heapq import nsmallest
 from typing import Protocol
 
 import numpy as np
 
 from catalog.batches import FileFormat
 from catalog.schemas import Field
+from service.engine import row_errors
 from service.engine.arrow_types import arrow_schema
 from service.engine.csv_rows import CsvReader
 from service.engine.dataset_files import DatasetFiles
 from service.engine.json_rows import JsonReader
 from service.engine.lanes import Lane, in_order
-from service.engine.orders import (
-    NewFile,
-    NewStoreFile,
-    Progress,
-    Promoted,
-    PromotionOrder,
-    RowError,
-)
+from service.engine.nesting import Misfit
+from service.engine.orders import Progress, Promoted, PromotionOrder
 from service.engine.parquet_rows import ParquetReader
 from service.engine.profile_rows import ProfileRows
 from service.engine.row_checks import missing
-from service.engine.row_identities import identify
-from service.engine.rows import MISSING_FIELD, FileRefused, Rows, Step, Work
+from service.engine.row_errors import RowErrors
+from service.engine.row_identities import Identified, identify
+from service.engine.rows import MISSING_FIELD, SKIPPED_ROW, FileRefused, Flaw, Rows, Step, Work
 from service.engine.store_rows import Shape, StoreRows
+from service.engine.tally import Tally
 from service.engine.uploads import Upload
 from service.storage.files import Files
-
-#: Errors and ignored fields that are named; the others are only counted, or not even that.
-NAMED = 100
-#: Seconds between two reports of progress.
-REPORT_EVERY = 0.25
 
 Report = Callable[[Progress], None]
 
@@ -65,12 +54,13 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
     says to read uploads in a way that cannot be.
     """
     checks = _Checks(order)
-    tally = _Tally()
+    tally = Tally(order.tolerated_percentage)
     with (
-        files.scratch() as scratch,
+        files.scratch(order.folder) as scratch,
         ThreadPoolExecutor(order.threads) as pool,
         Lane() as publishing,
         Lane() as sorting,
+        RowErrors(files, order.folder) as errors,
         DatasetFiles(files, order.folder, checks.schema) as dataset,
     ):
         profile = ProfileRows(
@@ -78,14 +68,16 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
         )
         uploads = _uploads(order, files, checks, _Pace(report, "reading", _size(order)))
         for checked in in_order(pool, checks.check, uploads, ahead=order.threads):
-            first = tally.note(checked.path, checked.rows)
-            if tally.errors:
+            first = tally.note(checked.path, checked.rows, checked.skipped)
+            errors.add(checked.told)
+            if tally.is_lost:
                 continue
             publishing.run(dataset.add, checked.rows.table)
             if checked.store is not None:
                 sorting.run(profile.add, checked.store, first)
-        if tally.errors:
-            return tally.refused()
+        about = errors.close(order.uploads) if order.with_diagnostics else ()
+        if tally.is_refused:
+            return tally.refused(about)
         publishing.settle()
         sorting.settle()
         closing = pool.submit(dataset.close)
@@ -95,16 +87,20 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
             if order.for_profile
             else ()
         )
-        return tally.promoted(closing.result(), store_files, profile.codes)
+        return tally.promoted(closing.result(), store_files, profile.codes, about)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Checked:
-    """Rows of one upload after all checks; what they bring to the profile store if all passed."""
+    """Rows of one upload after all checks; what those bring to the profile store that passed."""
 
     path: str
     rows: Rows
     store: StoreRows | None = None
+    #: Rows that are in ``rows`` and not in ``store``.
+    skipped: tuple[Flaw, ...] = ()
+    #: The refused rows and the skipped ones, as lines for those who must mend them.
+    told: tuple[bytes, ...] = ()
 
 
 class _Checks:
@@ -131,13 +127,40 @@ class _Checks:
         rows = work()
         absent = missing(rows.table, self.fields, is_event=self._order.is_event)
         rows = rows.without(absent, MISSING_FIELD)
-        if not self._order.for_profile:
-            return _Checked(path, rows)
-        identified, misfits = identify(rows.table, self._order.identities, self._order.secret)
-        rows = rows.without(misfits, MISSING_FIELD)
-        if identified is None or rows.flaws:
-            return _Checked(path, rows)
-        return _Checked(path, rows, self.shape.store_rows(rows.table, rows.numbers, identified))
+        store, skipped = None, tuple[Flaw, ...]()
+        if self._order.for_profile:
+            rows, store, skipped = self._identified(rows)
+        told: list[bytes] = []
+        if self._order.with_diagnostics and (rows.flaws or skipped):
+            told = row_errors.told(path, rows, skipped)
+        rows = replace(rows, original=None)  # it holds the block the rows were read from
+        return _Checked(path=path, rows=rows, store=store, skipped=skipped, told=tuple(told))
+
+    def _identified(self, rows: Rows) -> tuple[Rows, StoreRows | None, tuple[Flaw, ...]]:
+        """Refuse rows without a primary identity; give what the others bring, and who does not.
+
+        Nothing is brought when any was refused and none may be: then the batch fails.
+        """
+        identified, misfits = self._identify(rows)
+        if misfits:
+            rows = rows.without(misfits, MISSING_FIELD)
+            if self._order.tolerated_percentage:
+                identified, _ = self._identify(rows)
+        if identified is None or (rows.flaws and not self._order.tolerated_percentage):
+            return rows, None, ()
+        stored, skipped = rows, identified.skipped
+        if len(skipped):
+            stored = rows.but(skipped)
+            identified, _ = self._identify(stored)
+            assert identified is not None
+        store = self.shape.store_rows(stored.table, stored.numbers, identified)
+        message = f"an ECID that has not {self._order.identity_rules.ecid_digits} digits"
+        numbers = rows.numbers[skipped].tolist()
+        return rows, store, tuple(Flaw(number, SKIPPED_ROW, message) for number in numbers)
+
+    def _identify(self, rows: Rows) -> tuple[Identified | None, list[Misfit]]:
+        order = self._order
+        return identify(rows.table, order.identities, order.secret, order.identity_rules)
 
 
 def _uploads(
@@ -169,78 +192,17 @@ def _size(order: PromotionOrder) -> int:
     return sum(upload.size_bytes for upload in order.uploads)
 
 
-class _Tally:
-    """What has been seen of a batch."""
-
-    def __init__(self) -> None:
-        self.errors: list[RowError] = []
-        self._ignored: set[str] = set()
-        self._row_count = 0
-        self._failed_count = 0
-        self._path: str | None = None
-        self._first = 0
-
-    def note(self, path: str, rows: Rows) -> int:
-        """Count rows; gives the running number in the batch of the first row of their file."""
-        if path != self._path:
-            self._path, self._first = path, self._row_count
-        self._row_count += rows.table.num_rows + len(rows.flaws)
-        self._failed_count += len(rows.flaws)
-        room = NAMED - len(self.errors)
-        self.errors += [
-            RowError(path=path, row=flaw.row, code=flaw.code, message=flaw.message)
-            for flaw in rows.flaws[:room]
-        ]
-        # Those first in the alphabet, so that it does not matter in which order they were met.
-        self._ignored = set(nsmallest(NAMED, self._ignored | rows.ignored))
-        return self._first
-
-    def refused(self) -> Promoted:
-        """Answer for a batch that fails."""
-        return self._answer(Promoted())
-
-    def promoted(
-        self,
-        dataset_files: tuple[NewFile, ...],
-        store_files: tuple[NewStoreFile, ...],
-        namespaces: list[str],
-    ) -> Promoted:
-        """Answer for a batch whose rows were all accepted."""
-        return self._answer(
-            Promoted(
-                dataset_files=dataset_files,
-                store_files=store_files,
-                namespaces=tuple(namespaces),
-                output_row_count=self._row_count,
-            )
-        )
-
-    def _answer(self, promoted: Promoted) -> Promoted:
-        return promoted.model_copy(
-            update={
-                "input_row_count": self._row_count,
-                "failed_row_count": self._failed_count,
-                "errors": tuple(self.errors),
-                "ignored_fields": tuple(sorted(self._ignored)),
-            }
-        )
-
-
 class _Pace:
-    """Reports how far one phase is, not more often than anybody wants to know."""
+    """Reports how far one phase is, as often as it gets on: whoever listens leaves some out."""
 
     def __init__(self, report: Report, phase: str, total: int) -> None:
         self._report = report
         self._phase = phase
         self._total = total
         self._done = 0
-        self._next_at = time.monotonic() + REPORT_EVERY
         self._lock = threading.Lock()
 
     def advance(self, done: int) -> None:
         with self._lock:
             self._done = min(self._total, self._done + done)
-            if time.monotonic() < self._next_at:
-                return
-            self._next_at = time.monotonic() + REPORT_EVERY
             self._report(Progress(phase=self._phase, done=self._done, total=self._total))

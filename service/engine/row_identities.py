@@ -6,7 +6,7 @@ flat columns with the position of their row, ascending, so that all is decided b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -20,10 +20,14 @@ from catalog.schemas import IDENTITY_MAP, Kind
 from service.engine.arrow_types import Column
 from service.engine.identity_keys import Keys, keys
 from service.engine.nesting import Marks, Misfit, Positions, opened, opened_map, whole
-from service.engine.orders import Identity
+from service.engine.orders import Identity, IdentityRules
 from service.engine.plain_values import plain
 
 States = npt.NDArray[np.int8]
+
+#: The namespace whose values have a form, in lower case.
+ECID = "ecid"
+ANYTHING_GOES = IdentityRules()
 
 #: From weakest to strongest; no state or an unknown one is the weakest.
 STATES = {state.value: number for number, state in enumerate(AuthenticatedState)}
@@ -46,6 +50,8 @@ class Identified:
     states: States
     #: Namespaces as first spelled, in order of first sight, distinct without regard to case.
     codes: tuple[str, ...]
+    #: Rows with an ECID that is none; they are to be left out of the profile store.
+    skipped: Positions
 
 
 class _Named(NamedTuple):
@@ -62,7 +68,10 @@ class _Named(NamedTuple):
 
 
 def identify(
-    table: pa.Table, descriptors: Sequence[Identity], secret: bytes
+    table: pa.Table,
+    descriptors: Sequence[Identity],
+    secret: bytes,
+    rules: IdentityRules = ANYTHING_GOES,
 ) -> tuple[Identified | None, list[Misfit]]:
     """Find the identities of rows; misfits are rows whose primary one cannot be told.
 
@@ -73,11 +82,12 @@ def identify(
     spelt: list[str] = []
     parts = [_of_field(table, descriptor, spelt) for descriptor in descriptors]
     if IDENTITY_MAP.name in table.column_names:
-        parts.append(_of_map(whole(table.column(IDENTITY_MAP.name)), spelt))
+        parts.append(_of_map(whole(table.column(IDENTITY_MAP.name)), spelt, rules.codes))
     named = _in_row_order(parts)
     too_long = _marks(pc.greater(pc.utf8_length(named.values), IDENTITY_VALUE_LENGTH))
     message = f"an identity of more than {IDENTITY_VALUE_LENGTH:,} characters"
     misfits = [Misfit(named.rows[too_long], message)] if too_long.any() else []
+    misfits += _crowded(named, rules.most_per_row)
     namespaces, codes = _distinct_codes(named.spellings, spelt)
     hi, lo = _keys(namespaces, codes, named.values, secret)
     primary, without_primary = _primary(named, hi, lo, table.num_rows)
@@ -94,8 +104,26 @@ def identify(
         values=named.values,
         states=named.states,
         codes=codes,
+        skipped=_without_form(named, namespaces, codes, rules.ecid_digits),
     )
     return identified, []
+
+
+def _crowded(named: _Named, most: int) -> list[Misfit]:
+    counts = np.bincount(named.rows) if most else named.rows[:0]
+    rows = np.flatnonzero(counts > most)
+    return [Misfit(rows, f"more than {most} identities in one row")] if len(rows) else []
+
+
+def _without_form(
+    named: _Named, namespaces: Positions, codes: Sequence[str], digits: int
+) -> Positions:
+    """Give the rows with an ECID that has not as many digits as it must, and nothing else."""
+    if not digits or ECID not in (lower := [code.lower() for code in codes]):
+        return named.rows[:0]
+    chosen = namespaces == lower.index(ECID)
+    is_one = pc.match_substring_regex(named.values.filter(pa.array(chosen)), f"^[0-9]{{{digits}}}$")
+    return np.unique(named.rows[chosen][~_marks(is_one)])
 
 
 def _of_field(table: pa.Table, descriptor: Identity, spelt: list[str]) -> _Named:
@@ -119,7 +147,7 @@ def _of_field(table: pa.Table, descriptor: Identity, spelt: list[str]) -> _Named
     )
 
 
-def _of_map(column: Column, spelt: list[str]) -> _Named:
+def _of_map(column: Column, spelt: list[str], by_number: Mapping[str, str]) -> _Named:
     """Give the identities of identity maps, which are tidy: nothing in them is null or blank."""
     maps = opened_map(column)
     codes, values = maps.children.flatten()
@@ -127,7 +155,7 @@ def _of_map(column: Column, spelt: list[str]) -> _Named:
     ids, states, primary = lists.children.flatten()
     spellings: Any = pc.dictionary_encode(codes)
     first = len(spelt)
-    spelt += spellings.dictionary.to_pylist()
+    spelt += [by_number.get(code, code) for code in spellings.dictionary.to_pylist()]
     return _Named(
         rows=maps.parents[lists.parents],
         spellings=spellings.indices.to_numpy().astype(np.int64)[lists.parents] + first,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -16,8 +16,11 @@ EMPTY_FILE = "106"
 EMPTY_HEADER = "118"
 UNREADABLE_ROW = "INGEST-1401-400"
 MISSING_FIELD = "INGEST-1555-400"
-#: Of a whole batch with refused rows.
+#: Of a whole batch with refused rows: with diagnostics, and without.
 REFUSED_ROWS = "INGEST-1212-400"
+NO_DIAGNOSTICS = "INGEST-1211-400"
+#: Ours: of rows that are in the data set and not in the profile store.
+SKIPPED_ROW = "skipped_row"
 
 #: A row number that means the file as a whole.
 WHOLE_FILE = 0
@@ -30,6 +33,12 @@ class Flaw(NamedTuple):
     row: int
     code: str
     message: str
+    #: Nothing behind it could be read.
+    ends_file: bool = False
+
+
+#: Gives a refused row as its file has it, by its number: a text, or values by name.
+Original: TypeAlias = "Callable[[int], bytes | Mapping[str, object]]"
 
 
 class FileRefused(Exception):
@@ -37,7 +46,7 @@ class FileRefused(Exception):
 
     def __init__(self, message: str, *, code: str = UNREADABLE_ROW, row: int = WHOLE_FILE) -> None:
         super().__init__(message)
-        self.flaw = Flaw(row, code, message)
+        self.flaw = Flaw(row, code, message, ends_file=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,8 @@ class Rows:
     flaws: tuple[Flaw, ...] = ()
     #: Paths that occurred and are not in the schema.
     ignored: frozenset[str] = frozenset()
+    #: For people who must mend what was refused; what :func:`together` joins has none.
+    original: Original | None = None
 
     def without(self, misfits: Sequence[Misfit], code: str) -> Rows:
         """Refuse more rows; of a row with several misfits the first stands."""

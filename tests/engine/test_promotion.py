@@ -406,8 +406,7 @@ def test_nothing_is_left_in_scratch(intake: Intake, tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
 
 
-def test_progress_is_told_now_and_then(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.engine.promotion.REPORT_EVERY", 0)
+def test_progress_is_told_as_the_work_gets_on(intake: Intake) -> None:
     content = {"a": lines({"crm": "1"}), "b": lines({"crm": "2"})}
     intake.promote(content, *RECORD, **BY_CRM)
     phases = {report.phase: (report.done, report.total) for report in intake.reports}
