@@ -110,7 +110,8 @@ def _export(order: ExportOrder, files: Files, answers: Answers) -> None:
         running = [pool.submit(run_task, order, plan, number, files) for number in remaining]
         try:
             for count, future in enumerate(as_completed(running), start=1):
-                answers.send(future.result())
+                for part in future.result():
+                    answers.send(part)
                 done = plan.task_count - len(remaining) + count
                 answers.report(Progress(phase="merging", done=done, total=plan.task_count))
         finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from catalog.schemas import IDENTITY_MAP, Field, Kind
+from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, arrow_type, element_of
 from service.engine.columns import Stack, pick, validity
@@ -23,6 +24,7 @@ from service.engine.maps import (
     segment_membership,
     spelt,
 )
+from service.engine.memberships import Memberships
 from service.engine.orders import ExportOrder
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
@@ -65,10 +67,13 @@ class Merge:
     def schema(self) -> pa.Schema:
         return self._projection.schema
 
-    def slice(self, prefix: int, counters: Counter[str]) -> pa.Table | None:
-        """Merge all profiles at home under a prefix; None when none of them is exported.
+    def slice(
+        self, prefix: int, counters: Mapping[int, Counter[str]]
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Merge all profiles at home under a prefix, and yield the rows of each batch with any.
 
-        Rows ascend by the profile's key. Adds what it exports to ``counters``.
+        Rows ascend by the profile's key. ``counters`` has one for every batch that is wanted, by
+        its place; what is exported is added to it.
         """
         fragments = self._fragments(self._records.read(prefix))
         events = self._events.read(prefix)
@@ -77,14 +82,50 @@ class Merge:
             profiles, _ = distinct(Keys.joined([profiles, events.profile]))
         events = self._live(events, profiles)
         profiles = self._updated(profiles, fragments.rows, events)
-        if not len(profiles):
-            return None
+        mentions: Rows | None = None
+        for batch, members in self._members(profiles, fragments, counters):
+            if not len(members):
+                continue
+            if mentions is None:
+                mentions = self._identities.read(prefix)
+            yield batch, self._rows(members, fragments, events, mentions, counters[batch])
+
+    def _rows(
+        self,
+        profiles: Keys,
+        fragments: Fragments,
+        events: Rows,
+        mentions: Rows,
+        counters: Counter[str],
+    ) -> pa.Table:
+        """Merge profiles, all of which are exported."""
         counters["profiles"] += len(profiles)
         columns = self._attributes(profiles, fragments)
-        columns |= self._named(profiles, fragments, self._identities.read(prefix), counters)
+        columns |= self._named(profiles, fragments, mentions, counters)
         if self._order.events is not None:
             columns[EVENTS_COLUMN] = self._attached(profiles, events, counters)
         return self._projection.rows(columns, len(profiles))
+
+    def _members(
+        self, profiles: Keys, fragments: Fragments, batches: Iterable[int]
+    ) -> Iterator[tuple[int, Keys]]:
+        """Tell which profiles each batch holds, by what they say of their segments."""
+        filter = self._order.segments
+        if filter is None:
+            yield 0, profiles
+            return
+        number = places(fragments.rows.profile, profiles)
+        stays = number >= 0
+        at, type = fragments.rows.at[stays], arrow_type(SEGMENT_MEMBERSHIP)
+        maps = fragments.rows.stack.values(SEGMENT_MEMBERSHIP.name, type, at)
+        merged = segment_membership(maps, number[stays], fragments.rank[stays], len(profiles))
+        memberships = Memberships(merged, filter)
+        if filter.is_split:
+            for batch in batches:
+                yield batch, profiles.at(memberships.taken_by(filter.choices[batch]))
+            return
+        taken = [memberships.taken_by(choice) for choice in filter.choices]
+        yield 0, profiles.at(np.logical_or.reduce(taken))
 
     def _fragments(self, rows: Rows) -> Fragments:
         """Drop the record rows that were replaced, and rank the others."""

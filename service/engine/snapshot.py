@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.merge_policies import AttributeMerge
-from catalog.schemas import Field
+from catalog.schemas import SEGMENT_MEMBERSHIP, Field
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import arrow_type
 from service.engine.orders import ExportOrder
@@ -66,7 +66,7 @@ class Snapshot:
         """Name the columns that are read of such files, keys included."""
         match kind:
             case StoreFileKind.RECORDS:
-                return (*_KEYS, SEQ, *self.projection.record_leaves())
+                return (*_KEYS, SEQ, *self._record_leaves())
             case StoreFileKind.EVENTS:
                 leaves = dict.fromkeys([EVENT_ID.name, *self.projection.event_leaves()])
                 if self.order.events is not None:
@@ -83,7 +83,7 @@ class Snapshot:
         """Give the types that leaves have in the export, whatever type a file has them in."""
         leaves: dict[str, Field] = {}
         if kind is StoreFileKind.RECORDS:
-            leaves = self.projection.record_leaves()
+            leaves = self._record_leaves()
         elif kind is StoreFileKind.EVENTS:
             named = {field.name: field for field in (EVENT_ID, EVENT_TIME)}
             leaves = named | self.projection.event_leaves()
@@ -114,16 +114,25 @@ class Snapshot:
             inside &= self.ingested_at <= micros(choice.ingested_until)
         return inside
 
-    def main_dataset_files(self) -> list[int]:
-        """Name the files of the record data set with the most bytes; of equals, the first by id."""
+    @property
+    def main_dataset_id(self) -> str | None:
+        """The record data set with the most bytes; of equals, the first by id."""
         size_bytes: Counter[str] = Counter()
-        records = self.all(StoreFileKind.RECORDS)
-        for n in records:
+        for n in self.all(StoreFileKind.RECORDS):
             size_bytes[self.files[n].dataset_id] += self.files[n].size_bytes
-        if not records:
-            return []
-        main = min(size_bytes, key=lambda id: (-size_bytes[id], id))
-        return [n for n in records if self.files[n].dataset_id == main]
+        return min(size_bytes, key=lambda id: (-size_bytes[id], id), default=None)
+
+    def main_dataset_files(self) -> list[int]:
+        """Name the record files of the main data set."""
+        main = self.main_dataset_id
+        return [n for n in self.all(StoreFileKind.RECORDS) if self.files[n].dataset_id == main]
+
+    def _record_leaves(self) -> dict[str, Field]:
+        """Give the leaves that are exported, and those that say whether a profile is."""
+        leaves = self.projection.record_leaves()
+        if self.order.segments is not None:
+            leaves.setdefault(SEGMENT_MEMBERSHIP.name, SEGMENT_MEMBERSHIP)
+        return leaves
 
     def _is_ranked(self, number: int) -> bool:
         if self.order.attribute_merge is AttributeMerge.TIMESTAMP_ORDERED:

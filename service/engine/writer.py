@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.engine.columns import widened
-from service.engine.store_files import text_columns
 from service.storage.files import Files, Writing
 
 #: Readers skip and share work by row groups: with fewer rows their headers weigh, with many
@@ -32,7 +31,7 @@ class PartWriter:
             schema,
             compression="zstd",
             write_page_index=True,
-            use_dictionary=text_columns(schema),
+            use_dictionary=_text_columns(schema),
             # Without it, readers see plain Parquet and no trace of how Arrow held the columns.
             store_schema=False,
         )
@@ -42,17 +41,18 @@ class PartWriter:
         self._waiting.append(rows)
         self._waiting_rows += rows.num_rows
         if self._waiting_rows >= GROUP_ROWS:
-            self._flush()
+            self.flush()
 
-    def finish(self) -> None:
-        """Write what still waits."""
-        self._flush()
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is held until it fills a row group."""
+        return sum(rows.nbytes for rows in self._waiting)
 
     def close(self) -> None:
         """Write the footer; of a part that failed it is thrown away with the file."""
         self._parquet.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what waits in row groups of equal size, whole tables in the end."""
         if not self._waiting_rows:
             return
@@ -81,4 +81,22 @@ def writing_part(files: Files, key: str, schema: pa.Schema) -> Iterator[tuple[Pa
     """Write a part under a key; it is there when the block ends, or never."""
     with files.create(key) as sink, closing(PartWriter(sink, schema)) as writer:
         yield writer, sink
-        writer.finish()
+        writer.flush()
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
+    """Give the Parquet paths of texts, which a dictionary may serve; numbers only pay for it."""
+    return [path for field in schema for path in _text_paths(field.name, field.type)]
+
+
+def _text_paths(path: str, type: pa.DataType) -> Iterable[str]:
+    if pa.types.is_dictionary(type) or pa.types.is_string(type):
+        yield path
+    elif pa.types.is_struct(type):
+        for field in type:
+            yield from _text_paths(f"{path}.{field.name}", field.type)
+    elif pa.types.is_map(type):
+        yield from _text_paths(f"{path}.key_value.key", type.key_type)
+        yield from _text_paths(f"{path}.key_value.value", type.item_type)
+    elif pa.types.is_list(type):
+        yield from _text_paths(f"{path}.list.element", type.value_type)

@@ -118,6 +118,7 @@ class Exported:
 
     planned: Planned
     parts: list[Part]
+    #: Of the parts.
     tables: list[pa.Table]
     #: Rows of the list of what was left out.
     exclusions: list[Row]
@@ -125,6 +126,11 @@ class Exported:
     @property
     def rows(self) -> list[Row]:
         return [row for table in self.tables for row in rows_of(table)]
+
+    def of_batch(self, batch: int) -> list[Row]:
+        """The rows of one of several batches."""
+        tables = zip(self.parts, self.tables, strict=True)
+        return [row for part, table in tables if part.batch == batch for row in rows_of(table)]
 
     @property
     def counters(self) -> dict[str, int]:
@@ -174,6 +180,7 @@ class Store:
             ingest_number=batch.ingest_number,
             ingested_at=batch.ingested_at,
             is_upsert=batch.is_upsert,
+            added=batch.ingest_number,
         )
 
     def export(self, order: ExportOrder) -> Exported:
@@ -182,7 +189,8 @@ class Store:
         order = order.model_copy(update={"folder": f"{order.folder}-{self._export_count}"})
         planned = make_plan(order, self.files, lambda _: None)
         plan = load_plan(planned.key, self.files)
-        parts = [run_task(order, plan, n, self.files) for n in range(planned.task_count)]
+        tasks = range(planned.task_count)
+        parts = [part for n in tasks for part in run_task(order, plan, n, self.files)]
         tables = [pq.read_table(self.files.open(part.key)) for part in parts]
         listed = pq.read_table(self.files.open(plan.exclusions.key)) if plan.exclusions else None
         exclusions = rows_of(listed) if listed is not None else []

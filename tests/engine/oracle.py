@@ -14,7 +14,7 @@ from typing import Any
 
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import Field, Kind
-from service.engine.orders import ExportOrder
+from service.engine.orders import ExportOrder, SegmentChoice, SegmentFilter
 
 Row = dict[str, Any]
 Path = tuple[str, ...]
@@ -135,6 +135,12 @@ def _profile(
         return None
     fields = tuple(Field.from_json(document) for document in order.profile_fields)
     values = _merged(fragments, fields, order)
+    if order.segments is not None:
+        memberships = _memberships(("segmentMembership",), standing, order)
+        if not any(
+            is_taken(memberships, choice, order.segments) for choice in order.segments.choices
+        ):
+            return None
     identity_map = _identity_map(_identity_entries(members, standing, key_of), order)
     for namespace in identity_map:
         counters[f"namespace:{namespace}"] += 1
@@ -237,6 +243,28 @@ def _memberships(path: Path, standing: list[Source], order: ExportOrder) -> Row 
     for (namespace, segment), (_, membership) in sorted(best.items()):
         merged.setdefault(namespace, {})[segment] = membership
     return merged
+
+
+def is_taken(memberships: Row | None, choice: SegmentChoice, filter: SegmentFilter) -> bool:
+    """Whether the latest word on a segment, in whatever spelling, is the one asked for."""
+    words = [
+        (membership, time is not None, time or datetime.min.replace(tzinfo=UTC), namespace.encode())
+        for namespace, segments in (memberships or {}).items()
+        if namespace.lower() == choice.namespace.lower()
+        for segment, membership in segments.items()
+        if segment == choice.segment_id
+        for time in [membership.get("lastQualificationTime")]
+    ]
+    if not words:
+        return False
+    membership, has_time, time, _ = max(words, key=lambda word: word[1:])
+    if filter.qualified_from and not (has_time and time >= filter.qualified_from):
+        return False
+    if filter.qualified_until and not (has_time and time <= filter.qualified_until):
+        return False
+    member = {"realized", "existing"}
+    wanted = {str(status) for status in choice.statuses}
+    return membership["status"] in (wanted | member if wanted & member else wanted)
 
 
 def _identity_entries(

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
-from service.engine.orders import EventChoice
+from catalog.segments import MembershipStatus
+from service.engine.orders import EventChoice, SegmentChoice, SegmentFilter
 from tests.engine import oracle
 from tests.engine.builders import DAY_ONE, Store, an_order, day, key_of
-from tests.engine.oracle import Batch, comparable, in_any_order
+from tests.engine.oracle import Batch, comparable, in_any_order, is_taken
 
 QUICKLY = settings(
     max_examples=40,
@@ -54,11 +55,11 @@ def values_of(field: Field) -> st.SearchStrategy:
             return st.dictionaries(texts, values_of(field.element), max_size=2)
         case Kind.SEGMENT_MEMBERSHIP:
             membership = st.fixed_dictionaries(
-                {"status": st.sampled_from(["realized", "exited"])},
+                {"status": st.sampled_from(["realized", "existing", "exited"])},
                 optional={"lastQualificationTime": instants},
             )
             segments = st.dictionaries(st.sampled_from("xyz"), membership, min_size=1, max_size=3)
-            return st.dictionaries(st.sampled_from(["ups", "aam"]), segments, max_size=2)
+            return st.dictionaries(st.sampled_from(["ups", "UPS", "aam"]), segments, max_size=3)
         case plain:
             return VALUES[plain]
 
@@ -167,6 +168,18 @@ def worlds(draw):
     return batches, profile_fields, (*time, *event_fields)
 
 
+segment_choices = st.builds(
+    SegmentChoice,
+    segment_id=st.sampled_from("xyz"),
+    namespace=st.sampled_from(["ups", "UPS", "aam"]),
+    statuses=st.lists(st.sampled_from(list(MembershipStatus)), min_size=1, max_size=3).map(tuple),
+)
+segment_filters = st.builds(
+    SegmentFilter,
+    choices=st.lists(segment_choices, min_size=1, max_size=3).map(tuple),
+    qualified_from=st.sampled_from([None, None, day(1)]),
+    qualified_until=st.sampled_from([None, None, day(2)]),
+)
 days = st.sampled_from([None, None, None, day(1), day(3), day(5)])
 event_choices = st.builds(EventChoice, ingested_after=days, ingested_until=days)
 
@@ -201,6 +214,7 @@ def choices(draw, profile_fields, event_fields):
         "dataset_order": tuple(ranked) if merge is AttributeMerge.DATASET_PRECEDENCE else (),
         "updated_after": draw(st.none() | st.none() | days),
         "with_empty_profiles": draw(st.booleans()),
+        "segments": draw(st.none() | st.none() | segment_filters),
         "identities_per_profile": draw(st.sampled_from([50, 3])),
     }
 
@@ -224,6 +238,39 @@ def test_an_export_is_what_the_rules_say_row_by_row(data):
         )
     assert in_any_order(got.rows) == in_any_order(want.rows)
     assert +Counter(got.counters) == +Counter(want.counters)
+
+
+@QUICKLY
+@given(st.data())
+def test_a_batch_for_each_segment_holds_what_an_export_of_that_segment_alone_would(data):
+    batches, profile_fields, event_fields = data.draw(worlds())
+    chosen = data.draw(choices(profile_fields, event_fields))
+    filter = data.draw(segment_filters)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        files = tuple(f for b in batches for f in store.put(b, depth=data.draw(st.integers(0, 3))))
+
+        def exported(segments, **cut):
+            order = {**chosen, **cut, "files": files, "segments": segments}
+            return store.export(an_order(**order))
+
+        everyone = exported(None)
+        split = exported(filter.model_copy(update={"is_split": True}), slice_size_bytes=500)
+        counted = Counter()
+        for place, choice in enumerate(filter.choices):
+            alone = exported(filter.model_copy(update={"choices": (choice,)}))
+            counted += Counter(alone.counters)
+            assert comparable(split.of_batch(place)) == comparable(alone.rows)
+            members = [
+                row
+                for row in everyone.rows
+                if is_taken(row.get("segmentMembership"), choice, filter)
+            ]
+            if not chosen["fields"]:  # else the rows may not tell what they are members of
+                assert comparable(alone.rows) == comparable(members)
+    counted["excluded"] = everyone.counters["excluded"]
+    assert +Counter(split.counters) == +counted
+    assert {part.batch for part in split.parts} == set(range(len(filter.choices)))
 
 
 @QUICKLY
