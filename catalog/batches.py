@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 from catalog.errors import Conflict, InvalidField, NotFound
 from catalog.jobs import JobId
@@ -36,6 +36,7 @@ class BatchEvent(StrEnum):
     ABORT = "abort"
     REVERT = "revert"
     REPLACE = "replace"  # another batch, naming it as a predecessor, became active
+    EXPIRE = "expire"  # its data set keeps no rows as old as its own
 
 
 LIFECYCLE = Lifecycle(
@@ -60,6 +61,7 @@ LIFECYCLE = Lifecycle(
         BatchState.ACTIVE: {
             BatchEvent.REVERT: BatchState.INACTIVE,
             BatchEvent.REPLACE: BatchState.INACTIVE,
+            BatchEvent.EXPIRE: BatchState.INACTIVE,
         },
         BatchState.FAILED: {},
         BatchState.ABORTED: {},
@@ -122,6 +124,7 @@ class BatchMetric(StrEnum):
     OUTPUT_SIZE_BYTES = "output_size_bytes"
     OUTPUT_ROW_COUNT = "output_row_count"
     FAILED_ROW_COUNT = "failed_row_count"
+    SKIPPED_ROW_COUNT = "skipped_row_count"  # in the data set and not in the profile store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +138,27 @@ class Batch:
     external_id: str | None
     tags: Mapping[str, list[str]]
     replay: Replay | None
+    #: The share of its rows, 0 to 100, that may be set aside; with one more it fails.
+    tolerated_percentage: float
+    #: Rows that are set aside are told, with their reasons, in files beside it.
+    has_diagnostics: bool
     #: Orders merging within the sandbox. Given by COMPLETE; null for exported batches.
     ingest_number: int | None
     #: The job that fills it: a promotion, or the export job that made it.
     job_id: JobId | None
     #: A worker holds its job at this moment.
     is_worked_on: bool
+    #: What that worker last said: its ``phase``, what it has ``done`` of a ``total`` of bytes.
+    progress: Mapping[str, Any]
     #: What is sent is counted when it is completed, the rest when it is active or failed.
     metrics: Mapping[BatchMetric, int]
     errors: tuple[BatchError, ...]
+    #: Paths that its rows have and its schema has not: the first hundred. They were left out.
+    ignored_fields: tuple[str, ...]
+    #: Counts from 1 and rises with every change, those of its state among them.
+    version: int
     created_by: str
+    updated_by: str
     created_at: datetime
     updated_at: datetime
     #: When it was completed by its caller, or its export job was submitted.
@@ -239,15 +253,6 @@ class NewBatch:
     external_id: str | None = None
     tags: Mapping[str, list[str]] = field(default_factory=dict)
     replay: Replay | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFilter:
-    """Which batches a listing holds. Null admits all; instants are exclusive."""
-
-    dataset_ids: tuple[str, ...] | None = None
-    #: States admitted while no worker holds the batch's job, and while one does. Both or none.
-    idle_states: frozenset[BatchState] | None = None
-    worked_on_states: frozenset[BatchState] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    #: See :class:`Batch`.
+    tolerated_percentage: float = 0
+    has_diagnostics: bool = False

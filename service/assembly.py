@@ -15,6 +15,8 @@ from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
 from catalog.store.obstacles import Obstacle
 from service.engine.local import LocalRunner
+from service.engine.orders import IdentityRules, Limits
+from service.operations.audit import AuditLog
 from service.operations.batches import Batches
 from service.operations.callers import Callers
 from service.operations.checkup import Checkup
@@ -25,16 +27,19 @@ from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
+from service.operations.rates import Rates
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
 from service.operations.schemas import Schemas
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
+from service.operations.waiting_room import WaitingRoom
 from service.settings import DataSettings, Settings, TokenSettings
 from service.storage.files import Files
 from service.storage.folders import make_data_dir, make_private
 from service.surfaces.http import Operations
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
+from service.worker.sweeping import Keeping, Sweeper
 from service.worker.worker import Timing, Worker
 
 _FETCH_TIMEOUT_SECONDS = 5
@@ -131,14 +136,20 @@ async def _migrate(where: Mapping[str, Any]) -> list[str]:
 
 def operations(database: Database, files: Files, settings: Settings) -> Operations:
     """All that surfaces may ask, upon one database and one place for files."""
+    waiting_room = WaitingRoom(most=settings.limit.queued_jobs)
     return Operations(
-        batches=Batches(database, files, largest_upload_bytes=settings.http.upload_bytes),
+        audit=AuditLog(database),
+        batches=Batches(
+            database, files, waiting_room, largest_upload_bytes=settings.http.upload_bytes
+        ),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
-        export_jobs=ExportJobs(database),
-        callers=Callers(database, issuer(database, settings.token)),
+        export_jobs=ExportJobs(
+            database, waiting_room, most_events=settings.limit.profile_events
+        ),
+        callers=Callers(database, issuer(database, settings.token), Rates(settings.limit.calls)),
         large_files=LargeFiles(database, files, largest_chunk_bytes=settings.http.chunk_bytes),
-        merge_policies=MergePolicies(database),
+        merge_policies=MergePolicies(database, most=settings.limit.merge_policies),
         namespaces=Namespaces(database),
         readiness=Readiness(database),
         sandboxes=Sandboxes(database),
@@ -159,7 +170,19 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         slice_size_bytes=engine.slice_size_bytes,
     )
     exports = Exports(runner, threads=engine.threads, sizes=sizes)
-    promotions = Promotions(runner, threads=engine.threads)
+    promotions = Promotions(
+        runner,
+        threads=engine.threads,
+        rules=IdentityRules(
+            ecid_digits=settings.ingestion.ecid_digits,
+            most_per_row=settings.ingestion.row_identities,
+        ),
+        limits=Limits(
+            memory_bytes=engine.memory_bytes,
+            seconds=engine.time_limit.total_seconds(),
+            still_seconds=engine.still_limit.total_seconds(),
+        ),
+    )
     runner.stand_ready()
     try:
         yield Worker(
@@ -177,6 +200,19 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         )
     finally:
         await runner.close()
+
+
+def sweeper(deployed: Deployment, actor: str) -> Sweeper:
+    """What removes files and rows that have had their time."""
+    settings = deployed.settings.sweep
+    keeping = Keeping(
+        loading=settings.loading,
+        uploads=settings.uploads,
+        reverted=settings.reverted,
+        diagnostics=settings.diagnostics,
+        rows=settings.rows,
+    )
+    return Sweeper(deployed.database, deployed.files, keeping, actor=actor)
 
 
 def checkup(deployed: Deployment) -> Checkup:
@@ -197,6 +233,7 @@ def issuer(database: Database, settings: TokenSettings) -> Issuer:
             leeway=settings.leeway,
             client_claim=settings.client_claim,
             organisation_claim=settings.organisation_claim,
+            scope_claim=settings.scope_claim,
         ),
     )
 

@@ -118,8 +118,60 @@ class HttpSettings(BaseSettings):
     """The most characters an address may have, from its path to the end of its query. The default
     is the documented limit."""
 
+    document_bytes: int = Field(default=8 * MIB, ge=1024)
+    """The largest body of a call that is no file. A schema of 10,000 fields has 2 MB."""
+
+    header_bytes: int = Field(default=16 * 1024, ge=2048, le=MIB)
+    """The longest header line. Tokens of some issuers have 8 KB."""
+
+    connections: int = Field(default=1000, ge=1, le=60_000)
+    """The most connections at a time; further ones are answered 503 and closed. Each may hold
+    half a megabyte while it uploads."""
+
+    idle: Duration = Field(default=timedelta(seconds=75), ge=timedelta(seconds=1))
+    """How long a connection may stay open between calls. More than what proxies in front allow
+    themselves, usually 60 seconds: the end that closes first must be the one that asks."""
+
+    patience: Duration = Field(default=timedelta(seconds=20), ge=timedelta(milliseconds=100))
+    """How long a call's head may take to come, and how long neither ``slowest`` bytes of its
+    body may come nor of the answer be taken. Then the connection is closed."""
+
+    slowest: int = Field(default=20 * 1024, ge=1)
+    """The fewest bytes of a body that must come within each ``patience``. The default is a
+    kilobyte a second: the slowest line on which a file of ours makes sense."""
+
+    shutdown_delay: Duration = Field(default=timedelta(0), le=timedelta(minutes=5))
+    """How long calls are still taken once the service was told to stop, while ``/ready`` says
+    so: as long as a load balancer takes to notice. None by default: nothing is in front."""
+
     shutdown_grace: Duration = Field(default=timedelta(seconds=20), ge=timedelta(0))
     """How long calls in progress may take to end when the service is told to stop."""
+
+
+class LimitSettings(BaseSettings):
+    """What one client and one sandbox may have at a time, so that others have theirs."""
+
+    model_config = _read_as(PREFIX + "LIMIT_")
+
+    calls: int = Field(default=500, ge=0)
+    """Calls a second of one client, over two seconds; 0 is no limit. One core answers some two
+    thousand. Each serving process counts for itself."""
+
+    queued_jobs: int = Field(default=10_000, ge=1)
+    """The most jobs of one sandbox that wait, exports and promotions together. One more is
+    refused before anything of it is written."""
+
+    running_jobs: int = Field(default=100, ge=1)
+    """The most jobs of one sandbox that run. Further ones wait however many workers are idle."""
+
+    merge_policies: int = Field(default=5, ge=1)
+    """The most merge policies of one organisation, in all its sandboxes. The default is the
+    documented limit."""
+
+    profile_events: int = Field(default=100_000, ge=1)
+    """The most events one exported profile carries: of more, the newest, and the profile is
+    listed among the job's exclusions. Jobs keep what was set when they were submitted. Nobody
+    does so much; robots and identities that many people share do."""
 
 
 class TokenSettings(BaseSettings):
@@ -213,9 +265,7 @@ class WorkerSettings(BaseSettings):
     """How often a worker says that it is there, and with it how far its job is. It says so
     three times in a lease at least, whatever stands here: one late beat must cost no job."""
 
-    grace: Duration = Field(
-        default=timedelta(seconds=5), ge=timedelta(0), le=timedelta(minutes=10)
-    )
+    grace: Duration = Field(default=timedelta(seconds=5), ge=timedelta(0), le=timedelta(minutes=10))
     """How long a worker that is told to stop goes on, until the part it writes is kept, before
     it hands its job back. Work on a part that is not kept by then is done again."""
 
@@ -248,6 +298,67 @@ class EngineSettings(BaseSettings):
     slice_size_bytes: int = Field(default=64 * MIB, ge=MIB)
     """How much of the profile store one thread holds in memory at a time, uncompressed."""
 
+    memory_bytes: int = Field(default=4096 * MIB, ge=512 * MIB)
+    """The most memory a promotion may take. One that takes more is ended and its batch fails:
+    what it read was made to take it. A promotion of ordinary files takes less than a gigabyte,
+    and some 150 MB for each thread beyond two."""
+
+    time_limit: Duration = Field(default=timedelta(hours=12), ge=timedelta(seconds=1))
+    """How long a promotion may take. One that takes longer is ended and its batch fails."""
+
+    still_limit: Duration = Field(default=timedelta(minutes=10), ge=timedelta(seconds=1))
+    """How long a promotion may get no further, with the same end. Ordinary files move on
+    several times a second."""
+
+
+class SweepSettings(BaseSettings):
+    """How long things are kept that nobody needs any more. Whatever goes, goes for good."""
+
+    model_config = _read_as(PREFIX + "SWEEP_")
+
+    every: Duration = Field(default=timedelta(minutes=5), ge=timedelta(0), le=timedelta(days=1))
+    """How often the workers look for what may go; one of them does. 0: never, and then
+    ``profile-exports sweep`` is to be run now and then."""
+
+    loading: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
+    """How long after its last file a batch waits to be completed before it is given up."""
+
+    uploads: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
+    """How long after its end what was sent for a batch is kept. Nothing reads it any more: the
+    rows are in the data set's own files. A week leaves time to find out why a batch failed."""
+
+    reverted: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
+    """How long the files of a batch are kept that was reverted or replaced. Nobody can read them
+    through the service; until then an operator can."""
+
+    diagnostics: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
+    """How long after its end the files are kept that tell about a batch: which rows were
+    refused, whom an export left out."""
+
+    rows: Duration | None = Field(default=None, gt=timedelta(0))
+    """How long a batch stays in a data set that does not say so itself, in ``rowExpiration``.
+    Then it is taken out of the data set and of later exports, and erased. Not set: for ever."""
+
+
+class IngestionSettings(BaseSettings):
+    """What batches and their rows may be. The defaults are what the vendor documents."""
+
+    model_config = _read_as(PREFIX + "INGESTION_")
+
+    batch_files: int = Field(default=25_000, ge=1)
+    """The most files in one batch."""
+
+    large_file_bytes: int = Field(default=1_000_000_000_000, ge=1)
+    """The largest file that may be sent in chunks, and the most bytes its chunks may hold."""
+
+    ecid_digits: int = Field(default=38, ge=0, le=1024)
+    """How many digits an ECID has. A row with another one is in the data set but not in profiles,
+    and is counted. 0: an ECID may be any text."""
+
+    row_identities: int = Field(default=20, ge=0)
+    """The most identities one row of a data set for profiles may name; a row with more is
+    refused. 0: any number."""
+
 
 class LogSettings(BaseSettings):
     """What the service says of itself."""
@@ -268,10 +379,13 @@ class Settings(BaseModel):
 
     data: DataSettings = Field(default_factory=DataSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    limit: LimitSettings = Field(default_factory=LimitSettings)
     token: TokenSettings = Field(default_factory=TokenSettings)
     organisation: OrganisationSettings = Field(default_factory=OrganisationSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
+    sweep: SweepSettings = Field(default_factory=SweepSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     def at(self, data_dir: Path | None) -> Settings:

@@ -61,14 +61,13 @@ class Inventory:
         """Every stored file that some row names."""
         return {row["key"] for row in await SQL["named_keys"].rows(self._db)}
 
-    async def plan_folders(self) -> tuple[str, ...]:
-        """Folders whose files belong to a plan, each with a slash at its end."""
-        rows = await SQL["plan_keys"].rows(self._db)
-        return tuple(row["key"].rpartition("/")[0] + "/" for row in rows)
+    async def discarded_keys(self) -> set[str]:
+        """Every stored file whose row went, and that is about to be removed."""
+        return {row["key"] for row in await SQL["discarded_keys"].rows(self._db)}
 
-    async def unfinished_jobs(self) -> set[JobId]:
-        """Jobs whose files are still being written, or will be."""
-        return {JobId(row["id"]) for row in await SQL["unfinished_jobs"].rows(self._db)}
+    async def folder_keys(self) -> set[str]:
+        """Every folder whose files are the sweeper's to judge, those in use included."""
+        return {row["key"] for row in await SQL["folder_keys"].rows(self._db)}
 
     async def leases(self) -> list[Lease]:
         """Who works on what."""

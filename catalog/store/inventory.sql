@@ -8,13 +8,13 @@ UNION ALL SELECT key FROM meta_files
 UNION ALL SELECT key FROM plans
 UNION ALL SELECT key FROM parts
 
--- name: plan_keys
--- Plans: other files beside one belong to it, and only the plan names them.
-SELECT key FROM plans
+-- name: discarded_keys
+-- Stored files that no row names any more and that are about to be removed.
+SELECT key FROM discarded_files
 
--- name: unfinished_jobs
--- Jobs whose files are still being written, or will be.
-SELECT id FROM jobs WHERE state IN ('queued', 'running')
+-- name: folder_keys
+-- Folders that something is being written below, or that are swept until nobody can be.
+SELECT key FROM folders
 
 -- name: leases
 -- Who works on what, and until when that is believed.

@@ -30,13 +30,16 @@ UPDATE store_files SET removed = :commit
 RETURNING id
 
 -- name: snapshot
--- The last commit number of a sandbox.
+-- The last commit number of a sandbox. Who pins it keeps this lock until the pin can be seen: the
+-- sweeper takes files that nobody has pinned, and waits for it. Commits do not wait.
 SELECT commit_number FROM sandboxes
  WHERE id = :sandbox_id AND organisation_id = :organisation_id
+   FOR KEY SHARE
 
 -- name: files_at
 -- The files of one snapshot, in merge order.
-SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at, is_upsert
+SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at, is_upsert,
+       added
   FROM store_files
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND added <= :commit

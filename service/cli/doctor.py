@@ -15,7 +15,7 @@ import click
 
 from service import assembly
 from service.cli.data_dir import DataDir
-from service.cli.running import data_dir_option, json_option, read_settings, run
+from service.cli.running import data_dir_option, json_option, must_be_there, read_settings, run
 from service.operations.checkup import Findings
 from service.settings import Settings, misspelt
 
@@ -31,6 +31,7 @@ _MOST_NAMES = 10
 def doctor(context: click.Context, data_dir: Path | None, *, as_json: bool) -> None:
     """Look for what is wrong. Repairs nothing; ends with 1 when something needs a person."""
     settings = read_settings(data_dir)
+    must_be_there(settings)
     report = run(_examine(settings))
     if as_json:
         click.echo(json.dumps(report, default=str, indent=2))
@@ -61,6 +62,7 @@ async def _examine(settings: Settings) -> dict[str, Any]:
             "missing": findings.missing_migrations,
         },
         "files": asdict(findings.files) if findings.files else None,
+        "last_sweep": asdict(findings.last_sweep) if findings.last_sweep else None,
         "leases": [asdict(lease) for lease in findings.leases],
         "settings": {
             name: "" if value is None else str(value) for name, value in settings.by_name().items()
@@ -92,6 +94,9 @@ def _print(report: dict[str, Any]) -> None:
     click.secho("files", bold=True)
     for name, value in (report["files"] or {"": "not compared: migrate first"}).items():
         click.echo(f"  {name:<42}{_short(value)}")
+    click.secho("last sweep", bold=True)
+    swept = report["last_sweep"]
+    click.echo(f"  {swept['ended_at']:%F %T} by {swept['actor']}" if swept else "  none yet")
     click.secho("leases", bold=True)
     for lease in report["leases"]:
         click.echo(f"  job {lease['job_id']} held by {lease['worker_id']}")

@@ -32,6 +32,16 @@ def read_settings(data_dir: Path | None = None) -> Settings:
     return Settings().at(data_dir)
 
 
+def must_be_there(settings: Settings) -> None:
+    """Raise :class:`Obstacle` where nothing was ever stored: to look must not make a database."""
+    data = settings.data
+    if data.database_url is None and not (data.data_dir / "postgres").is_dir():
+        raise Obstacle(
+            f"nothing was ever stored in {data.data_dir}: start a service there with "
+            "'profile-exports serve', or name another folder with --data-dir"
+        )
+
+
 def run(program: Coroutine[Any, Any, Result]) -> Result:
     """Run a command's coroutine to its end, in the main thread."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -36,7 +36,17 @@ async def _work(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, worker.stop)
-        await worker.run(notices)
+        sweeping = asyncio.create_task(_sweep(deployed))
+        try:
+            await worker.run(notices)
+        finally:
+            sweeping.cancel()
+
+
+async def _sweep(deployed: assembly.Deployment) -> None:
+    every = deployed.settings.sweep.every
+    if every:
+        await assembly.sweeper(deployed, _name()).run(every)
 
 
 def _name() -> WorkerId:

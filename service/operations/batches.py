@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterable
 from dataclasses import replace
 
+from catalog.audit import Action, ObjectKind
 from catalog.batches import (
     LIFECYCLE,
     Batch,
     BatchError,
     BatchEvent,
-    BatchFilter,
     BatchId,
     BatchState,
     NewBatch,
@@ -22,15 +22,19 @@ from catalog.batches import (
 )
 from catalog.datasets import DatasetId
 from catalog.errors import Conflict, Invalid, InvalidField, Refusal, TooLarge
+from catalog.filters import Wanted
 from catalog.jobs import JobEvent, JobKind
 from catalog.organisations import Caller
 from catalog.schemas import UNION_OF
+from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
+from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.large_files import LargeFileStore
 from catalog.store.store_files import StoreFileStore
+from service.operations.waiting_room import WaitingRoom
 from service.storage import keys, streams
 from service.storage.files import Files
 
@@ -41,9 +45,17 @@ FAILED_BY_CALLER = BatchError(code="failed_by_caller", description="its caller s
 class Batches:
     """The batches of a caller's sandbox."""
 
-    def __init__(self, database: Database, files: Files, *, largest_upload_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        waiting_room: WaitingRoom,
+        *,
+        largest_upload_bytes: int,
+    ) -> None:
         self._database = database
         self._files = files
+        self._waiting_room = waiting_room
         self._largest_upload_bytes = largest_upload_bytes
 
     async def open(self, new: NewBatch, *, by: Caller) -> Batch:
@@ -61,7 +73,11 @@ class Batches:
             batches = BatchStore(db)
             if new.replay is not None:
                 new = replace(new, replay=await _resolved(batches, new, new.replay, by=by))
-            return await batches.open(by.scope, new, actor=by.client_id)
+            opened = await batches.open(by.scope, new, actor=by.client_id)
+            await AuditStore(db).note(
+                by, Action.CREATE, ObjectKind.BATCH, opened.id, dataset=new.dataset_id
+            )
+            return opened
 
     async def upload(
         self,
@@ -81,6 +97,7 @@ class Batches:
         upload_path(path)
         async with self._database.transaction() as db:
             must_take_uploads(await BatchStore(db).find(by.scope, id), dataset_id)
+            await FolderStore(db).note_uploads(id, keys.upload_folder(by.scope.sandbox_id, id))
         if announced_bytes is not None and announced_bytes > self._largest_upload_bytes:
             raise TooLarge(
                 f"{announced_bytes} bytes are announced, {self._largest_upload_bytes} is the most"
@@ -120,6 +137,8 @@ class Batches:
             if unfinished := await LargeFileStore(db).unfinished(id):
                 raise Conflict(f"file {unfinished[0]} of batch {id} is not complete yet")
             dataset = await DatasetStore(db).find(by.scope, DatasetId(batch.dataset_id))
+            await self._waiting_room.enter(db, by.scope)
+            await AuditStore(db).note(by, Action.COMPLETE, ObjectKind.BATCH, id)
             # Before the job gets its id: promotions of a data set go by id, in ingest order.
             ingest_number = await batches.next_ingest_number(by.scope)
             job = await JobStore(db).submit(
@@ -158,6 +177,7 @@ class Batches:
             if batch.state is not BatchState.INACTIVE:
                 LIFECYCLE.after(batch.state, BatchEvent.REVERT, id=id)
                 await batches.withdraw(by.scope, [id], BatchEvent.REVERT, actor=by.client_id)
+                await AuditStore(db).note(by, Action.REVERT, ObjectKind.BATCH, id)
                 await StoreFileStore(db).remove(by.scope, [id])
             return await batches.find(by.scope, id)
 
@@ -166,13 +186,11 @@ class Batches:
             return await BatchStore(db).find(by.scope, id)
 
     async def listing(
-        self, wanted: BatchFilter, *, newest_first: bool, skip: int, most: int, by: Caller
+        self, wanted: Wanted, *, skip: int, most: int, by: Caller
     ) -> tuple[Batch, ...]:
-        """One page of the sandbox's batches by the instant they were opened."""
+        """One page of the sandbox's batches that pass a filter."""
         async with self._database.transaction() as db:
-            return await BatchStore(db).listing(
-                by.scope, wanted, newest_first=newest_first, skip=skip, most=most
-            )
+            return await BatchStore(db).listing(by.scope, wanted, skip=skip, most=most)
 
     async def _keep(
         self, upload: Upload, id: BatchId, dataset_id: str, *, sha256: str, by: Caller
@@ -182,6 +200,7 @@ class Batches:
             batches = BatchStore(db)
             must_take_uploads(await batches.lock(by.scope, id), dataset_id)
             replaced = await batches.keep_upload(id, upload, sha256=sha256)
+            await AuditStore(db).note(by, Action.UPLOAD, ObjectKind.BATCH, id, path=upload.path)
             chunks = await LargeFileStore(db).forget(id, upload.path)
             return chunks if replaced is None else (*chunks, replaced)
 
@@ -192,8 +211,9 @@ class Batches:
             ended = await BatchStore(db).give_up(
                 by.scope, id, actor=by.client_id, event=event, errors=errors
             )
-        if ended is not None:
-            return ended
+            if ended is not None:
+                await AuditStore(db).note(by, Action.CANCEL, ObjectKind.BATCH, id, event=event)
+                return ended
         async with self._database.transaction() as db:
             return await _give_up_with_job(db, id, event, errors=errors, by=by)
 
@@ -234,6 +254,7 @@ async def _give_up_with_job(
         batch = await batches.find(by.scope, id)
         if batch.state is BatchState.LOADED:
             await jobs.move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
+            await AuditStore(db).note(by, Action.CANCEL, ObjectKind.BATCH, id, event=event)
             if event is BatchEvent.FAIL:
                 await batches.fail(job.id, errors, {}, actor=by.client_id)
             else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from catalog.jobs import JobId
 from catalog.store.database import Database
 from catalog.store.inventory import Inventory, Lease, Server
-from service.storage import keys
+from catalog.store.sweeping import Sweep, SweepingStore
 from service.storage.files import Files
 
 
@@ -20,11 +20,11 @@ class StoredFiles:
     named_count: int
     #: Named by a row and not there: readers of them fail. Restore them.
     missing: tuple[str, ...]
-    #: There, and named by nothing. What killed attempts left; but after the database was
-    #: restored from a backup, also everything newer than that backup. So never deleted here.
+    #: There, and the database knows neither them nor their folders: after it was restored from a
+    #: backup, what is newer than that backup. Nothing ever deletes them.
     unknown: tuple[str, ...]
-    #: There, and of jobs that have not ended.
-    unfinished_count: int
+    #: There, and in use by jobs and uploads under way, or waiting to be swept.
+    passing_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class Findings:
     #: Null when the schema is not the one this release reads.
     files: StoredFiles | None
     leases: tuple[Lease, ...]
+    #: Null when the sweeper never ran.
+    last_sweep: Sweep | None
 
     @property
     def complaints(self) -> list[str]:
@@ -44,6 +46,11 @@ class Findings:
         found = []
         if self.files is not None and self.files.missing:
             found.append(f"{len(self.files.missing)} files the database names are not on disk")
+        if self.files is not None and self.files.unknown:
+            found.append(
+                f"{len(self.files.unknown)} files on disk are newer than the database, or not the"
+                " service's: nothing removes them"
+            )
         if self.missing_migrations:
             found.append(f"{len(self.missing_migrations)} migrations are not applied")
         expired = [lease for lease in self.leases if lease.is_expired]
@@ -71,22 +78,28 @@ class Checkup:
                 missing_migrations=tuple(missing),
                 files=await self._compare(inventory) if is_current else None,
                 leases=tuple(await inventory.leases()) if is_current else (),
+                last_sweep=await SweepingStore(db).last_sweep() if is_current else None,
             )
 
     async def _compare(self, inventory: Inventory) -> StoredFiles:
         # The disk first: a file is complete before its row is written, never the other way round.
         stored = await asyncio.to_thread(lambda: set(self._files.keys()))
         named = await inventory.named_keys()
-        plans = await inventory.plan_folders()
-        strays = {key for key in stored - named if not key.startswith(plans)}
-        unfinished = _of_jobs(strays, await inventory.unfinished_jobs())
+        strays = stored - named
+        passing = strays & await inventory.discarded_keys()
+        passing |= _below(strays, await inventory.folder_keys())
         return StoredFiles(
             named_count=len(named),
             missing=tuple(sorted(key for key in named - stored if not self._files.exists(key))),
-            unknown=tuple(sorted(strays - unfinished)),
-            unfinished_count=len(unfinished),
+            unknown=tuple(sorted(strays - passing)),
+            passing_count=len(passing),
         )
 
 
-def _of_jobs(stored: Iterable[str], jobs: set[JobId]) -> set[str]:
-    return {key for key in stored if keys.job_of(key) in jobs}
+def _below(stored: Iterable[str], folders: set[str]) -> set[str]:
+    """Which files lie in one of some folders, or deeper."""
+    return {
+        key
+        for key in stored
+        if any(str(folder) in folders for folder in PurePosixPath(key).parents)
+    }

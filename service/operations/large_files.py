@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
 
+from catalog.audit import Action, ObjectKind
 from catalog.batches import BatchId, Upload, must_take_uploads, upload_path
 from catalog.errors import Conflict, Invalid, NotFound, Refusal, TooLarge
 from catalog.large_files import Chunk, LargeFile, Span, received, whole_size
 from catalog.organisations import Caller
+from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
+from catalog.store.folders import FolderStore
 from catalog.store.large_files import LargeFileStore
 from service.storage import keys, streams
 from service.storage.files import Files, Written
@@ -48,6 +51,8 @@ class LargeFiles:
             must_take_uploads(await BatchStore(db).lock(by.scope, place.batch_id), place.dataset_id)
             superseded = await LargeFileStore(db).forget(place.batch_id, place.path)
             await LargeFileStore(db).begin(place.batch_id, place.path)
+            folder = keys.upload_folder(by.scope.sandbox_id, place.batch_id)
+            await FolderStore(db).note_uploads(place.batch_id, folder)
         await self._delete(superseded)
 
     async def receive(
@@ -177,6 +182,9 @@ async def _settle(
     upload = Upload(path=place.path, key=written.key, size_bytes=written.size_bytes)
     replaced = await batches.keep_upload(place.batch_id, upload, sha256=written.sha256)
     joined = await large_files.complete(place.batch_id, place.path)
+    await AuditStore(db).note(
+        by, Action.UPLOAD, ObjectKind.BATCH, place.batch_id, path=place.path
+    )
     return upload, [*joined, *([replaced] if replaced else [])]
 
 

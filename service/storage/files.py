@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -112,9 +112,13 @@ class Files:
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
-    def delete(self, key: str) -> None:
-        """Remove a file; one that is already gone is no error."""
-        self._path(key).unlink(missing_ok=True)
+    def delete(self, key: str) -> bool:
+        """Remove a file and say whether there was one; it is no error when there was none."""
+        try:
+            self._path(key).unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Every stored key below a folder, unfinished files left out."""
@@ -122,12 +126,29 @@ class Files:
             if path.is_file() and not path.name.endswith(".partial"):
                 yield path.relative_to(self.root).as_posix()
 
+    def below(self, folder: str) -> Iterator[str]:
+        """Every file below a folder, unfinished ones and those of scratch folders included."""
+        for path in sorted(self._path(folder).rglob("*")):
+            if not path.is_dir():
+                yield path.relative_to(self.root).as_posix()
+
+    def tidy(self, folder: str) -> None:
+        """Remove the empty folders below one, and itself when it is empty."""
+        top = self._path(folder)
+        for path, _, _ in os.walk(top, topdown=False):
+            with suppress(OSError):  # it is not empty, or somebody was quicker
+                Path(path).rmdir()
+
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder for one process to spill to; gone, with all in it, when the block ends."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=self.root) as folder:
-            yield Path(folder)
+    def scratch(self, folder: str) -> Iterator[Path]:
+        """A place for one process to spill to; gone, with all in it, when the block ends.
+
+        It lies below the folder of an attempt, so that what a killed process leaves is swept.
+        """
+        top = self._path(folder)
+        top.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=top) as scratch:
+            yield Path(scratch)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from uuid import UUID
 
-_OF_JOB = re.compile(r"sandboxes/[^/]+/jobs/(\d+)/")
+
+def upload_folder(sandbox_id: UUID, batch_id: str) -> str:
+    """The folder of all that callers send for one batch."""
+    return f"sandboxes/{sandbox_id}/uploads/{batch_id}"
 
 
 def upload(sandbox_id: UUID, batch_id: str) -> str:
     """A fresh key for one file a caller sends; the caller's own path is kept in the catalog."""
-    return f"sandboxes/{sandbox_id}/uploads/{batch_id}/{secrets.token_hex(8)}"
+    return f"{upload_folder(sandbox_id, batch_id)}/{secrets.token_hex(8)}"
 
 
 def attempt_folder(sandbox_id: UUID, job_id: int, attempt: int) -> str:
@@ -21,9 +23,3 @@ def attempt_folder(sandbox_id: UUID, job_id: int, attempt: int) -> str:
     process that was given the same attempt number by a restored database.
     """
     return f"sandboxes/{sandbox_id}/jobs/{job_id}/{attempt}-{secrets.token_hex(4)}"
-
-
-def job_of(key: str) -> int | None:
-    """The job whose attempt wrote a file, or None for what callers uploaded."""
-    found = _OF_JOB.match(key)
-    return int(found[1]) if found else None

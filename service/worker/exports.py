@@ -15,6 +15,7 @@ from catalog.export_jobs import ExportPart
 from catalog.jobs import Job, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
+from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
@@ -105,9 +106,11 @@ class Exports:
         for part in parts:
             _count(claim, part)
         files = await StoreFileStore(db).files_at(job.scope, _snapshot(job))
+        folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
+        await FolderStore(db).note_attempt(job, folder)
         return ExportOrder(
             **job.order["selection"],
-            folder=keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt),
+            folder=folder,
             files=tuple(
                 Fragments(
                     dataset_id=file.dataset_id,
