@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Literal, NewType
+from typing import Any, NewType
 
 from catalog.batches import BatchId, BatchState
 from catalog.errors import InvalidField
@@ -78,18 +78,6 @@ class DatasetDraft:
     schema_content_type: str
     tags: Mapping[str, list[str]] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFilter:
-    """Which data sets a listing holds, and in which order."""
-
-    #: Names, in which ``*`` stands for anything; one has to fit. Null: any name.
-    names: Sequence[str] | None = None
-    #: No name may fit instead.
-    is_negated: bool = False
-    sort: Literal["name", "created", "updated"] = "created"
-    is_descending: bool = False
 
 
 def view_id(dataset_id: DatasetId) -> str:

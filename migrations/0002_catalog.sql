@@ -7,6 +7,7 @@ CREATE TABLE schemas (
     id         text        NOT NULL,
     alt_id     text        NOT NULL,
     class_id   text        NOT NULL,
+    is_event   boolean     NOT NULL DEFAULT false,
     title      text        NOT NULL,
     document   json        NOT NULL,
     fields     jsonb       NOT NULL,
@@ -23,6 +24,9 @@ CREATE TABLE schemas (
 
 COMMENT ON COLUMN schemas.document IS
     'As the caller wrote it. json, not jsonb: exported columns stand in the order of its fields.';
+COMMENT ON COLUMN schemas.is_event IS
+    'Rows happened at a time, rather than describe something until further notice. Follows from '
+    'the class.';
 COMMENT ON COLUMN schemas.fields IS 'The same, resolved into a tree of fields.';
 COMMENT ON COLUMN schemas.is_union IS 'Takes part in the union schema. Cannot be undone.';
 
@@ -88,10 +92,14 @@ CREATE TABLE datasets (
     updated_by         text        NOT NULL,
     created_at         timestamptz NOT NULL DEFAULT now(),
     updated_at         timestamptz NOT NULL DEFAULT now(),
+    deleted_at         timestamptz,
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     CONSTRAINT a_dataset_is_named_with_its_sandbox UNIQUE (id, sandbox_id)
 );
+
+COMMENT ON COLUMN datasets.deleted_at IS
+    'Callers no longer find it. The row stays: jobs and batches, which are history, name it.';
 
 -- Serves the listing of a sandbox's data sets.
 CREATE INDEX datasets_of_a_sandbox ON datasets (sandbox_id, created_at, id);
@@ -121,3 +129,42 @@ CREATE TABLE merge_policies (
 
 CREATE UNIQUE INDEX a_class_has_one_default_policy
     ON merge_policies (sandbox_id, schema_name) WHERE is_default;
+CREATE UNIQUE INDEX a_sandbox_has_one_policy_on_edge
+    ON merge_policies (sandbox_id) WHERE is_active_on_edge;
+-- Serves the count of an organisation's policies.
+CREATE INDEX merge_policies_of_an_organisation ON merge_policies (organisation_id);
+
+CREATE TABLE merge_policy_versions (
+    policy_id  text        NOT NULL REFERENCES merge_policies ON DELETE CASCADE,
+    version    integer     NOT NULL,
+    name       text        NOT NULL,
+    schema_name text       NOT NULL,
+    identity_graph text    NOT NULL,
+    attribute_merge text   NOT NULL,
+    dataset_order text[]   NOT NULL,
+    is_default boolean     NOT NULL,
+    is_active_on_edge boolean NOT NULL,
+    updated_at timestamptz NOT NULL,
+
+    PRIMARY KEY (policy_id, version)
+);
+
+CREATE FUNCTION keep_policy_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO merge_policy_versions (policy_id, version, name, schema_name, identity_graph,
+                                       attribute_merge, dataset_order, is_default,
+                                       is_active_on_edge, updated_at)
+    VALUES (NEW.id, NEW.version, NEW.name, NEW.schema_name, NEW.identity_graph,
+            NEW.attribute_merge, NEW.dataset_order, NEW.is_default, NEW.is_active_on_edge,
+            NEW.updated_at);
+    RETURN NULL;
+END $$;
+
+COMMENT ON TABLE merge_policy_versions IS
+    'Every version a policy has had, the present one included: callers may ask for an export by an '
+    'older one.';
+COMMENT ON FUNCTION keep_policy_version IS
+    'Whatever changes a policy, what it was can still be named.';
+
+CREATE TRIGGER keep_policy_version AFTER INSERT OR UPDATE ON merge_policies
+    FOR EACH ROW EXECUTE FUNCTION keep_policy_version();

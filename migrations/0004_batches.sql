@@ -11,15 +11,21 @@ CREATE TABLE batches (
     external_id     text,
     tags            jsonb       NOT NULL DEFAULT '{}',
     replay          jsonb,
+    tolerated_percentage double precision NOT NULL DEFAULT 0,
+    has_diagnostics boolean     NOT NULL DEFAULT false,
     ingest_number   bigint,
     job_id          bigint      REFERENCES jobs,
     metrics         jsonb       NOT NULL DEFAULT '{}',
     errors          jsonb       NOT NULL DEFAULT '[]',
+    ignored_fields  jsonb       NOT NULL DEFAULT '[]',
+    version         integer     NOT NULL DEFAULT 1,
     created_by      text        NOT NULL,
+    updated_by      text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
     started_at      timestamptz,
     finished_at     timestamptz,
+    deleted_at      timestamptz,
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
@@ -29,8 +35,11 @@ CREATE TABLE batches (
         (finished_at IS NOT NULL) = (state IN ('active', 'failed', 'aborted', 'inactive'))),
     CONSTRAINT a_batch_waits_for_a_job CHECK (
         state NOT IN ('loaded', 'exporting') OR job_id IS NOT NULL),
+    CONSTRAINT a_share_is_a_percentage CHECK (tolerated_percentage BETWEEN 0 AND 100),
     CONSTRAINT a_completed_batch_has_its_place CHECK (
         state <> 'loaded' OR ingest_number IS NOT NULL),
+    CONSTRAINT a_deleted_batch_has_ended CHECK (
+        deleted_at IS NULL OR state IN ('failed', 'aborted', 'inactive')),
     CONSTRAINT an_ingest_number_is_given_once UNIQUE (sandbox_id, ingest_number)
 );
 
@@ -43,6 +52,15 @@ CREATE INDEX batches_by_external_id ON batches (dataset_id, external_id)
 -- Serves the end of a job, which ends its batches.
 CREATE INDEX batches_of_a_job ON batches (job_id);
 
+COMMENT ON COLUMN batches.tolerated_percentage IS
+    'The share of its rows that may be set aside; one more and the batch fails.';
+COMMENT ON COLUMN batches.ignored_fields IS
+    'Paths that its rows have and its schema has not: the first hundred.';
+COMMENT ON COLUMN batches.version IS 'Counts from 1 and rises with every change.';
+COMMENT ON COLUMN batches.updated_by IS 'Who moved or changed it last; null: nobody did.';
+COMMENT ON COLUMN batches.deleted_at IS
+    'It was erased, alone or with its data set: callers no longer find it, no export that read it '
+    'is left unfinished, and its files are to go at once.';
 COMMENT ON COLUMN batches.replay IS
     'The batches that become inactive when this one becomes active, and the caller''s word for why.';
 

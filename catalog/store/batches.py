@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,6 @@ from catalog.batches import (
     Batch,
     BatchError,
     BatchEvent,
-    BatchFilter,
     BatchId,
     BatchMetric,
     BatchState,
@@ -26,10 +25,12 @@ from catalog.batches import (
     Upload,
 )
 from catalog.errors import Conflict, NotFound
+from catalog.filters import Wanted
 from catalog.jobs import JobId
 from catalog.organisations import Scope
-from catalog.store import queries
+from catalog.store import filters, queries
 from catalog.store.database import Connection, Record
+from catalog.store.listing_columns import BATCH_COLUMNS
 
 SQL = queries.beside(__file__)
 
@@ -50,6 +51,8 @@ class BatchStore:
             external_id=new.external_id,
             tags=dict(new.tags),
             replay=_replay_document(new.replay),
+            tolerated_percentage=new.tolerated_percentage,
+            has_diagnostics=new.has_diagnostics,
             job_id=None,
             actor=actor,
         )
@@ -66,6 +69,8 @@ class BatchStore:
             external_id=None,
             tags={},
             replay=None,
+            tolerated_percentage=0.0,
+            has_diagnostics=False,
             job_id=job_id,
             actor=actor,
         )
@@ -101,21 +106,30 @@ class BatchStore:
         return tuple(_batch(row) for row in await SQL["of_job"].rows(self._db, job_id=job_id))
 
     async def listing(
-        self, scope: Scope, wanted: BatchFilter, *, newest_first: bool, skip: int, most: int
+        self, scope: Scope, wanted: Wanted, *, skip: int, most: int
     ) -> tuple[Batch, ...]:
-        """One page of the sandbox's batches by the instant they were opened."""
-        rows = await SQL["newest" if newest_first else "oldest"].rows(
-            self._db,
-            **_of(scope),
-            dataset_ids=_array(wanted.dataset_ids),
-            after=wanted.created_after,
-            before=wanted.created_before,
-            idle=_array(wanted.idle_states),
-            worked_on=_array(wanted.worked_on_states),
-            most=most,
-            skip=skip,
+        """One page of the sandbox's batches that pass a filter."""
+        rows = await filters.page(
+            self._db, SQL["listing"], BATCH_COLUMNS, wanted, limit=most, skip=skip, **_of(scope)
         )
         return tuple(_batch(row) for row in rows)
+
+    async def describe(
+        self,
+        scope: Scope,
+        id: BatchId,
+        *,
+        external_id: str | None,
+        tags: Mapping[str, list[str]],
+        actor: str,
+    ) -> Batch:
+        """Change what callers say of a batch; nothing depends on it."""
+        row = await SQL["describe"].row(
+            self._db, **_of(scope), id=id, external_id=external_id, tags=dict(tags), actor=actor
+        )
+        if row is None:
+            raise NotFound("batch", id)
+        return _batch(row)
 
     async def next_ingest_number(self, scope: Scope) -> int:
         """Take the sandbox's next place in merge order; its row stays locked until the end.
@@ -189,11 +203,13 @@ class BatchStore:
         *,
         files: Sequence[NewDatasetFile],
         metrics: Mapping[BatchMetric, int],
+        errors: Sequence[BatchError] = (),
+        ignored_fields: Sequence[str] = (),
     ) -> None:
         """Show the files of a job: every batch it fills becomes active, or none does.
 
-        Output is counted from the files. The caller has moved the job in the same transaction,
-        under its fence: this asks nothing about who holds it.
+        Output is counted from the files. Errors tell what was set aside. The caller has moved the
+        job in the same transaction, under its fence: this asks nothing about who holds it.
         """
         seen: Counter[BatchId] = Counter()
         numbers = []
@@ -206,6 +222,8 @@ class BatchStore:
             job_id=job_id,
             actor=_actor(job_id),
             metrics=dict(metrics),
+            errors=[asdict(error) for error in errors],
+            ignored_fields=list(ignored_fields),
             batch_ids=[file.batch_id for file in files],
             numbers=numbers,
             names=[file.name for file in files],
@@ -225,13 +243,19 @@ class BatchStore:
         metrics: Mapping[BatchMetric, int],
         *,
         actor: str | None = None,
+        ignored_fields: Sequence[str] = (),
     ) -> None:
         """End every batch of a job as failed, each with the same reasons.
 
         Without ``actor`` the job did it.
         """
         await self._finish(
-            job_id, BatchEvent.FAIL, actor=actor or _actor(job_id), errors=errors, metrics=metrics
+            job_id,
+            BatchEvent.FAIL,
+            actor=actor or _actor(job_id),
+            errors=errors,
+            metrics=metrics,
+            ignored_fields=ignored_fields,
         )
 
     async def abort(self, job_id: JobId, *, actor: str | None = None) -> None:
@@ -301,6 +325,7 @@ class BatchStore:
         actor: str,
         errors: Sequence[BatchError] = (),
         metrics: Mapping[BatchMetric, int] | None = None,
+        ignored_fields: Sequence[str] = (),
     ) -> None:
         moved = await SQL["finish"].rows(
             self._db,
@@ -309,6 +334,7 @@ class BatchStore:
             actor=actor,
             errors=[asdict(error) for error in errors],
             metrics=dict(metrics or {}),
+            ignored_fields=list(ignored_fields),
         )
         if not moved:
             raise Conflict(f"job {job_id} has no batch left to {event}")
@@ -328,10 +354,6 @@ def _along(event: BatchEvent) -> dict[str, Any]:
 
 def _actor(job_id: JobId) -> str:
     return f"job {job_id}"
-
-
-def _array(values: Collection[str] | None) -> list[str] | None:
-    return None if values is None else list(values)
 
 
 def _replay_document(replay: Replay | None) -> dict[str, Any] | None:
@@ -360,14 +382,20 @@ def _batch(row: Record) -> Batch:
         external_id=row["external_id"],
         tags=row["tags"],
         replay=_replay(row["replay"]),
+        tolerated_percentage=row["tolerated_percentage"],
+        has_diagnostics=row["has_diagnostics"],
         ingest_number=row["ingest_number"],
         job_id=row["job_id"],
         is_worked_on=row["is_worked_on"],
+        progress=row.get("progress") or {},
         metrics={BatchMetric(name): count for name, count in row["metrics"].items()},
         errors=tuple(
             BatchError(**{**error, "rows": tuple(error["rows"])}) for error in row["errors"]
         ),
+        ignored_fields=tuple(row["ignored_fields"]),
+        version=row["version"],
         created_by=row["created_by"],
+        updated_by=row["updated_by"] or row["created_by"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         started_at=row["started_at"],

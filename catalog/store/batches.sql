@@ -1,18 +1,21 @@
 -- name: add
 -- Opens a batch: one that callers upload to, or one that a job will fill.
 INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,
-                     external_id, tags, replay, job_id, created_by, started_at)
+                     external_id, tags, replay, tolerated_percentage, has_diagnostics,
+                     job_id, created_by, started_at)
 VALUES (:id, :sandbox_id, :organisation_id, :dataset_id, :state::text, :input_format,
-        :external_id, :tags, :replay, :job_id, :actor,
+        :external_id, :tags, :replay, :tolerated_percentage, :has_diagnostics,
+        :job_id, :actor,
         CASE WHEN :job_id::bigint IS NOT NULL THEN now() END)
 RETURNING *, false AS is_worked_on
 
 -- name: find
 -- One batch of a sandbox.
-SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on, jobs.progress
   FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
  WHERE batches.id = :id
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND batches.deleted_at IS NULL
 
 -- name: lock
 -- One batch of a sandbox, held against every change until the transaction ends.
@@ -20,6 +23,7 @@ SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
   FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
  WHERE batches.id = :id
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND batches.deleted_at IS NULL
    FOR NO KEY UPDATE OF batches
 
 -- name: of_dataset
@@ -27,6 +31,7 @@ SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
 SELECT id, external_id, state FROM batches
  WHERE dataset_id = :dataset_id
    AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
    AND (id = ANY (:ids::text[]) OR external_id = ANY (:external_ids::text[]))
  ORDER BY created_at, id
 
@@ -37,33 +42,12 @@ SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
  WHERE batches.job_id = :job_id
  ORDER BY batches.created_at, batches.id
 
--- name: newest
--- One page of a sandbox's batches, the last opened first.
-SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+-- name: listing
+-- The batches of a sandbox, as listings filter and order them.
+SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on, jobs.progress
   FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
  WHERE batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
-   AND (:dataset_ids::text[] IS NULL OR batches.dataset_id = ANY (:dataset_ids))
-   AND (:after::timestamptz IS NULL OR batches.created_at > :after)
-   AND (:before::timestamptz IS NULL OR batches.created_at < :before)
-   AND (:idle::text[] IS NULL
-        OR batches.state = ANY (CASE WHEN jobs.state = 'running' THEN :worked_on::text[]
-                                     ELSE :idle END))
- ORDER BY batches.created_at DESC, batches.id DESC
- LIMIT :most OFFSET :skip
-
--- name: oldest
--- One page of a sandbox's batches, the first opened first.
-SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
-  FROM batches LEFT JOIN jobs ON jobs.id = batches.job_id
- WHERE batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
-   AND (:dataset_ids::text[] IS NULL OR batches.dataset_id = ANY (:dataset_ids))
-   AND (:after::timestamptz IS NULL OR batches.created_at > :after)
-   AND (:before::timestamptz IS NULL OR batches.created_at < :before)
-   AND (:idle::text[] IS NULL
-        OR batches.state = ANY (CASE WHEN jobs.state = 'running' THEN :worked_on::text[]
-                                     ELSE :idle END))
- ORDER BY batches.created_at, batches.id
- LIMIT :most OFFSET :skip
+   AND batches.deleted_at IS NULL
 
 -- name: next_ingest_number
 -- Takes the sandbox's next place in merge order. The row stays locked until the transaction
@@ -86,6 +70,8 @@ WITH sent AS (
            metrics = jsonb_build_object('input_file_count', sent.files,
                                         'input_size_bytes', sent.bytes),
            started_at = now(),
+           version = version + 1,
+           updated_by = :actor,
            updated_at = now()
       FROM sent
      WHERE batches.id = :id
@@ -106,6 +92,8 @@ WITH moved AS (
        SET state = :target::text,
            errors = errors || :errors::jsonb,
            finished_at = now(),
+           version = version + 1,
+           updated_by = :actor,
            updated_at = now()
      WHERE id = :id
        AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
@@ -134,7 +122,11 @@ WITH files AS (
                           'output_size_bytes', coalesce(sum(files.size_bytes), 0),
                           'output_row_count', coalesce(sum(files.row_count), 0))
                  FROM files WHERE files.batch_id = batches.id),
+           errors = errors || :errors::jsonb,
+           ignored_fields = :ignored_fields,
            finished_at = now(),
+           version = version + 1,
+           updated_by = :actor,
            updated_at = now()
      WHERE job_id = :job_id
        AND state = ANY (:sources::text[])
@@ -155,7 +147,10 @@ WITH moved AS (
        SET state = :target::text,
            metrics = metrics || :metrics::jsonb,
            errors = errors || :errors::jsonb,
+           ignored_fields = :ignored_fields,
            finished_at = now(),
+           version = version + 1,
+           updated_by = :actor,
            updated_at = now()
      WHERE job_id = :job_id
        AND state = ANY (:sources::text[])
@@ -170,7 +165,10 @@ SELECT id FROM moved
 -- Takes active batches from their readers, and notes why. Those that are not active are left.
 WITH moved AS (
     UPDATE batches
-       SET state = :target::text, updated_at = now()
+       SET state = :target::text,
+           version = version + 1,
+           updated_by = :actor,
+           updated_at = now()
      WHERE id = ANY (:ids::text[])
        AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND state = ANY (:sources::text[])
@@ -180,6 +178,23 @@ WITH moved AS (
     SELECT id, :event, state, :actor FROM moved
 )
 SELECT id FROM moved
+
+-- name: describe
+-- Changes what callers say of a batch.
+WITH described AS (
+    UPDATE batches
+       SET external_id = :external_id,
+           tags = :tags,
+           version = version + 1,
+           updated_by = :actor,
+           updated_at = clock_timestamp()
+     WHERE id = :id
+       AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+       AND deleted_at IS NULL
+ RETURNING *
+)
+SELECT described.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM described LEFT JOIN jobs ON jobs.id = described.job_id
 
 -- name: keep_upload
 -- Names the file a caller sent under a path, and says which key it replaces, if any. Asked with

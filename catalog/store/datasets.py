@@ -10,17 +10,18 @@ from catalog.datasets import (
     TABLE_TAG,
     Dataset,
     DatasetDraft,
-    DatasetFilter,
     DatasetId,
     DatasetInUse,
     LatestBatches,
     says,
 )
 from catalog.errors import NotFound
+from catalog.filters import Wanted
 from catalog.organisations import Scope
-from catalog.schemas import EVENT_CLASS, EVENT_UNION, SchemaId
-from catalog.store import queries
+from catalog.schemas import EVENT_UNION, SchemaId
+from catalog.store import filters, queries
 from catalog.store.database import Connection, Record
+from catalog.store.listing_columns import DATASET_COLUMNS
 
 SQL = queries.beside(__file__)
 
@@ -73,16 +74,16 @@ class DatasetStore:
 
     async def in_use(self, scope: Scope, id: DatasetId) -> DatasetInUse:
         """Find a data set together with what its schema and its batches say of it."""
-        rows = await self._in_use(scope, id=id, limit=1, skip=0, filter=DatasetFilter())
+        rows = await self._in_use(scope, Wanted(), id=id, limit=1)
         if not rows:
             raise NotFound("data set", id)
         return rows[0]
 
     async def page(
-        self, scope: Scope, *, limit: int, skip: int = 0, filter: DatasetFilter
+        self, scope: Scope, wanted: Wanted, *, limit: int, skip: int = 0
     ) -> tuple[DatasetInUse, ...]:
         """One page of the data sets that pass a filter."""
-        return await self._in_use(scope, id=None, limit=limit, skip=skip, filter=filter)
+        return await self._in_use(scope, wanted, limit=limit, skip=skip)
 
     async def revise(
         self, scope: Scope, id: DatasetId, draft: DatasetDraft, *, actor: str
@@ -111,36 +112,40 @@ class DatasetStore:
         )
         return row is not None
 
+    async def delete(self, scope: Scope, id: DatasetId, *, actor: str) -> None:
+        """Hide a data set for good. What is in it is for :class:`ErasureStore` to take."""
+        row = await SQL["delete"].row(
+            self._db,
+            id=id,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            actor=actor,
+        )
+        if row is None:
+            raise NotFound("data set", id)
+
     async def _in_use(
         self,
         scope: Scope,
+        wanted: Wanted,
         *,
-        id: DatasetId | None,
+        id: DatasetId | None = None,
         limit: int,
-        skip: int,
-        filter: DatasetFilter,
+        skip: int = 0,
     ) -> tuple[DatasetInUse, ...]:
-        rows = await SQL["in_use"].rows(
+        rows = await filters.page(
             self._db,
+            SQL["in_use"],
+            DATASET_COLUMNS,
+            wanted,
+            limit=limit,
+            skip=skip,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
             id=id,
-            names=None if filter.names is None else [_pattern(name) for name in filter.names],
-            is_negated=filter.is_negated,
-            sort=filter.sort,
-            is_descending=filter.is_descending,
-            limit=limit,
-            skip=skip,
-            event_class=EVENT_CLASS,
             event_union=EVENT_UNION,
         )
         return tuple(map(_in_use, rows))
-
-
-def _pattern(name: str) -> str:
-    """A name with ``*`` for anything, as LIKE wants it."""
-    escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%")
 
 
 def _changeable(draft: DatasetDraft) -> dict[str, Any]:

@@ -12,12 +12,14 @@ RETURNING *
 SELECT *
   FROM datasets
  WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
 
 -- name: lock
 -- One data set of a sandbox, held against every change until the transaction ends.
 SELECT *
   FROM datasets
  WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
    FOR NO KEY UPDATE
 
 -- name: existing
@@ -26,6 +28,7 @@ SELECT id
   FROM datasets
  WHERE id = ANY (:ids::text[])
    AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
 
 -- name: revise
 -- Changes what callers may say of a data set.
@@ -41,6 +44,7 @@ UPDATE datasets
        updated_by = :actor,
        updated_at = clock_timestamp()
  WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
 RETURNING *
 
 -- name: table_of
@@ -48,14 +52,15 @@ RETURNING *
 SELECT id
   FROM datasets
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
    AND jsonb_exists(tags -> :tag, :table)
  LIMIT 1
 
 -- name: in_use
--- Data sets with what their schemas and batches say of them: one, or a page of those whose name
--- fits a pattern (or fits none).
+-- The data sets of a sandbox with what their schemas and batches say of them, as listings filter
+-- and order them. Without a schema row one is on a union schema.
 SELECT datasets.*,
-       coalesce(schemas.class_id = :event_class, datasets.schema_id = :event_union) AS is_event,
+       coalesce(schemas.is_event, datasets.schema_id = :event_union) AS is_event,
        last.id AS last_id, last.state AS last_state,
        successful.id AS last_successful, failed.id AS last_failed
   FROM datasets
@@ -63,22 +68,23 @@ SELECT datasets.*,
                    AND schemas.organisation_id = datasets.organisation_id
                    AND schemas.id = datasets.schema_id
   LEFT JOIN LATERAL (SELECT id, state FROM batches
-                      WHERE batches.dataset_id = datasets.id
+                      WHERE batches.dataset_id = datasets.id AND deleted_at IS NULL
                       ORDER BY created_at DESC, id DESC LIMIT 1) AS last ON true
   LEFT JOIN LATERAL (SELECT id FROM batches
                       WHERE batches.dataset_id = datasets.id AND state = 'active'
                       ORDER BY created_at DESC, id DESC LIMIT 1) AS successful ON true
   LEFT JOIN LATERAL (SELECT id FROM batches
                       WHERE batches.dataset_id = datasets.id AND state = 'failed'
+                        AND deleted_at IS NULL
                       ORDER BY created_at DESC, id DESC LIMIT 1) AS failed ON true
  WHERE datasets.sandbox_id = :sandbox_id AND datasets.organisation_id = :organisation_id
+   AND datasets.deleted_at IS NULL
    AND (:id::text IS NULL OR datasets.id = :id)
-   AND (:names::text[] IS NULL OR (datasets.name LIKE ANY (:names)) <> :is_negated::boolean)
- ORDER BY CASE WHEN :sort = 'name' AND NOT :is_descending THEN datasets.name END,
-          CASE WHEN :sort = 'name' AND :is_descending THEN datasets.name END DESC,
-          CASE WHEN :sort = 'created' AND NOT :is_descending THEN datasets.created_at END,
-          CASE WHEN :sort = 'created' AND :is_descending THEN datasets.created_at END DESC,
-          CASE WHEN :sort = 'updated' AND NOT :is_descending THEN datasets.updated_at END,
-          CASE WHEN :sort = 'updated' AND :is_descending THEN datasets.updated_at END DESC,
-          datasets.id
- LIMIT :limit OFFSET :skip
+
+-- name: delete
+-- Hides a data set from callers for good.
+UPDATE datasets
+   SET deleted_at = now(), version = version + 1, updated_by = :actor, updated_at = now()
+ WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND deleted_at IS NULL
+RETURNING id

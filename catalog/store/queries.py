@@ -35,16 +35,17 @@ class Query:
     parameters: tuple[str, ...]
 
     async def row(self, db: Connection, /, **values: Any) -> Record | None:
-        return await db.fetchrow(self.text, *self._bind(values))
+        return await db.fetchrow(self.text, *self.bound(values))
 
     async def rows(self, db: Connection, /, **values: Any) -> list[Record]:
-        return await db.fetch(self.text, *self._bind(values))
+        return await db.fetch(self.text, *self.bound(values))
 
     async def run_many(self, db: Connection, values: list[dict[str, Any]], /) -> None:
         """Run the statement once for each set of values, in one round trip."""
-        await db.executemany(self.text, [self._bind(each) for each in values])
+        await db.executemany(self.text, [self.bound(each) for each in values])
 
-    def _bind(self, values: dict[str, Any]) -> list[Any]:
+    def bound(self, values: dict[str, Any]) -> list[Any]:
+        """The values in the order of the statement's numbers."""
         if values.keys() != set(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, got {tuple(values)}")
         return [values[name] for name in self.parameters]

@@ -45,6 +45,7 @@ class SchemaStore:
             id=f"https://ns.adobe.com/{tenant}/schemas/{serial}",
             alt_id=f"_{tenant}.schemas.{serial}",
             class_id=schema_documents.class_of(document),
+            is_event=schema_documents.class_of(document) == EVENT_CLASS,
             actor=actor,
             **_read(document),
         )

@@ -1,9 +1,9 @@
 -- name: add
 -- Registers a schema.
-INSERT INTO schemas (sandbox_id, organisation_id, id, alt_id, class_id, title, document, fields,
-                     is_union, created_by)
-VALUES (:sandbox_id, :organisation_id, :id, :alt_id, :class_id, :title, :document, :fields,
-        :is_union, :actor)
+INSERT INTO schemas (sandbox_id, organisation_id, id, alt_id, class_id, is_event, title, document,
+                     fields, is_union, created_by)
+VALUES (:sandbox_id, :organisation_id, :id, :alt_id, :class_id, :is_event, :title, :document,
+        :fields, :is_union, :actor)
 RETURNING *
 
 -- name: find

@@ -6,20 +6,22 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from catalog.audit import Action, ObjectKind
 from catalog.datasets import (
     PROFILE_TAG,
     TABLE_TAG,
     Dataset,
     DatasetDraft,
-    DatasetFilter,
     DatasetId,
     DatasetInUse,
     says,
     table_name,
 )
 from catalog.errors import InvalidField, NotFound
+from catalog.filters import Wanted
 from catalog.organisations import Caller, Scope
 from catalog.schemas import UNION_OF, Schema, SchemaId
+from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.schemas import SchemaStore
@@ -38,19 +40,22 @@ class Datasets:
             await _check_schema(db, draft, by.scope)
             named = replace(draft, name=draft.name or id)
             tags = await _with_table(db, named, id, by.scope)
-            return await DatasetStore(db).add(
+            made = await DatasetStore(db).add(
                 by.scope, id, replace(named, tags=tags), actor=by.client_id
             )
+            await AuditStore(db).note(by, Action.CREATE, ObjectKind.DATASET, id)
+            return made
 
     async def find(self, id: DatasetId, *, by: Caller) -> DatasetInUse:
         async with self._database.transaction() as db:
             return await DatasetStore(db).in_use(by.scope, id)
 
     async def page(
-        self, *, by: Caller, limit: int, skip: int, filter: DatasetFilter
+        self, wanted: Wanted, *, limit: int, skip: int, by: Caller
     ) -> tuple[DatasetInUse, ...]:
+        """One page of the data sets that pass a filter."""
         async with self._database.transaction() as db:
-            return await DatasetStore(db).page(by.scope, limit=limit, skip=skip, filter=filter)
+            return await DatasetStore(db).page(by.scope, wanted, limit=limit, skip=skip)
 
     async def revise(
         self, id: DatasetId, change: Callable[[Dataset], DatasetDraft], *, by: Caller
@@ -71,6 +76,7 @@ class Datasets:
             await _check_schema(db, draft, by.scope)
             named = replace(draft, name=draft.name or id)
             tags = await _with_table(db, named, id, by.scope)
+            await AuditStore(db).note(by, Action.CHANGE, ObjectKind.DATASET, id)
             return await datasets.revise(
                 by.scope, id, replace(named, tags=tags), actor=by.client_id
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from catalog.batches import (
     BatchError,
     BatchEvent,
-    BatchFilter,
     BatchId,
     BatchMetric,
     BatchState,
@@ -21,11 +20,15 @@ from catalog.batches import (
     Upload,
 )
 from catalog.errors import Conflict, IllegalTransition, NotFound
+from catalog.filters import Condition, Operator, Sort, Wanted
 from catalog.jobs import JobKind
 from catalog.store.batches import SQL, BatchStore
+from catalog.store.filters import compiled
+from catalog.store.listing_columns import BATCH_COLUMNS
 from tests.builders import a_batch, a_dataset, a_job, a_loaded_batch
 
-EVERYTHING = BatchFilter()
+NEWEST = Wanted(order=(Sort(field="created_at", is_descending=True),))
+OLDEST = Wanted(order=(Sort(field="created_at"),))
 
 
 @pytest.fixture
@@ -231,30 +234,33 @@ async def test_a_batch_is_worked_on_while_a_worker_holds_its_job(batches, db, sc
     (batch,) = await batches.of_job(job.id)
     assert batch.is_worked_on
     assert (await batches.find(scope, batch.id)).is_worked_on
-    assert (await batches.listing(scope, EVERYTHING, newest_first=True, skip=0, most=9)) == (batch,)
+    assert (await batches.listing(scope, NEWEST, skip=0, most=9)) == (batch,)
 
 
-async def test_a_listing_is_ordered_paged_and_filtered(batches, db, scope):
+async def test_a_listing_is_ordered_and_paged(batches, db, scope):
     first, second = await a_batch(db, scope), await a_loaded_batch(db, scope)
     third = await a_batch(db, scope, dataset_id=first.dataset_id)
 
-    async def found(wanted=EVERYTHING, *, newest_first=True, skip=0, most=10):
-        page = await batches.listing(scope, wanted, newest_first=newest_first, skip=skip, most=most)
-        return [batch.id for batch in page]
+    async def found(wanted=NEWEST, *, skip=0, most=10):
+        return [batch.id for batch in await batches.listing(scope, wanted, skip=skip, most=most)]
 
     assert await found() == [third.id, second.id, first.id]
-    assert await found(newest_first=False, skip=1, most=1) == [second.id]
-    assert await found(BatchFilter(dataset_ids=(first.dataset_id,))) == [third.id, first.id]
-    assert await found(BatchFilter(dataset_ids=())) == []
-    loaded = frozenset({BatchState.LOADED})
-    assert await found(BatchFilter(idle_states=loaded, worked_on_states=frozenset())) == [second.id]
-    assert await found(BatchFilter(idle_states=frozenset(), worked_on_states=loaded)) == []
-    assert await found(BatchFilter(created_after=first.created_at)) == [third.id, second.id]
-    assert await found(BatchFilter(created_before=third.created_at)) == [second.id, first.id]
-    between = BatchFilter(
-        created_after=first.created_at - timedelta(days=1), created_before=second.created_at
+    assert await found(OLDEST, skip=1, most=1) == [second.id]
+    of_a_dataset = Condition(
+        field="dataset_id", operator=Operator.IS_ANY_OF, values=(first.dataset_id,)
     )
-    assert await found(between) == [first.id]
+    assert await found(replace(NEWEST, conditions=(of_a_dataset,))) == [third.id, first.id]
+
+
+async def test_a_batch_is_described_anew(batches, db, scope, foreign_scope):
+    batch = await a_batch(db, scope, external_id="old", tags={"a": ["1"]})
+    said = {"external_id": None, "tags": {"b": ["2"]}, "actor": "amy"}
+    described = await batches.describe(scope, batch.id, **said)
+    assert described == await batches.find(scope, batch.id)
+    assert (described.external_id, described.tags) == (None, {"b": ["2"]})
+    assert (described.version, described.created_by, described.updated_by) == (2, "test", "amy")
+    with pytest.raises(NotFound, match=batch.id):
+        await batches.describe(foreign_scope, batch.id, **said)
 
 
 async def test_another_sandbox_finds_nothing(batches, db, scope, foreign_scope):
@@ -273,7 +279,7 @@ async def test_another_sandbox_finds_nothing(batches, db, scope, foreign_scope):
             await ask
     assert await batches.files(foreign_scope, batch.id, skip=0, most=10) == ()
     assert await batches.give_up(foreign_scope, batch.id, actor="test") is None
-    page = await batches.listing(foreign_scope, EVERYTHING, newest_first=True, skip=0, most=9)
+    page = await batches.listing(foreign_scope, NEWEST, skip=0, most=9)
     assert page == ()
 
 
@@ -303,8 +309,8 @@ async def test_the_schema_refuses_impossible_batches(db, scope, change, constrai
         await db.execute(f"UPDATE batches SET {change}")  # noqa: S608 -- the test's own words
 
 
-@pytest.mark.parametrize("newest_first", [True, False])
-async def test_a_listing_of_one_data_set_reads_an_index(db, scope, newest_first):
+@pytest.mark.parametrize("wanted", [NEWEST, OLDEST])
+async def test_a_listing_of_one_data_set_reads_an_index(db, scope, wanted):
     dataset_id = await a_dataset(db, scope)
     await db.execute(
         "INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,"
@@ -315,17 +321,14 @@ async def test_a_listing_of_one_data_set_reads_an_index(db, scope, newest_first)
         dataset_id,
     )
     await db.execute("ANALYZE batches")
-    query = SQL["newest" if newest_first else "oldest"]
-    values = {
-        "sandbox_id": scope.sandbox_id,
-        "organisation_id": scope.organisation_id,
-        "dataset_ids": None,
-        "after": None,
-        "before": None,
-        "idle": None,
-        "worked_on": None,
-        "most": 20,
-        "skip": 0,
-    }
-    plan = await db.fetch("EXPLAIN " + query.text, *(values[name] for name in query.parameters))
+    text, arguments = compiled(
+        SQL["listing"],
+        BATCH_COLUMNS,
+        wanted,
+        limit=20,
+        skip=0,
+        sandbox_id=scope.sandbox_id,
+        organisation_id=scope.organisation_id,
+    )
+    plan = await db.fetch("EXPLAIN " + text, *arguments)
     assert any("batches_of_a_sandbox" in line[0] for line in plan), plan

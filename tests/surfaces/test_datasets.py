@@ -289,20 +289,6 @@ async def test_listings_are_filtered_by_name(adobe: HttpClient, subtests: pytest
             assert [each["name"] for each in (await answer.json()).values()] == found
 
 
-async def test_filters_the_service_lacks_are_refused_not_ignored(
-    adobe: HttpClient, subtests: pytest.Subtests
-):
-    for params in (
-        {"property": "a~b"},
-        {"tags": "a:b"},
-        {"orderBy": "asc:size"},
-        {"orderBy": "up:name"},
-    ):
-        with subtests.test(f"{params}"):
-            answer = await adobe.get(DATASETS, params=params)
-            assert problem(await answer.json()) == (400, "invalid_field")
-
-
 async def test_only_the_properties_asked_for_are_shown(adobe: HttpClient):
     id = await a_dataset(adobe)
     answer = await adobe.get(f"{DATASETS}/{id}?properties=name,%20version,observableSchema")

@@ -9,6 +9,7 @@ from aiohttp import web
 from catalog.datasets import Dataset, DatasetDraft, DatasetId
 from service.surfaces.adobe.wire import datasets as wire
 from service.surfaces.adobe.wire.documents import Change, Document
+from service.surfaces.adobe.wire.filters import Selection
 from service.surfaces.http import CALLER, OPERATIONS, answer, checked, query, read
 
 _DATASETS = "/data/foundation/catalog/dataSets"
@@ -25,13 +26,16 @@ async def create(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     asked, caller = query(request, wire.Listing), request[CALLER]
     found = await request.app[OPERATIONS].datasets.page(
-        by=caller, limit=asked.limit, skip=asked.start, filter=asked.filter()
+        asked.filter(request.query.getall("property", [])),
+        limit=asked.limit,
+        skip=asked.start,
+        by=caller,
     )
     return answer({each.dataset.id: asked.of(wire.dataset(each, caller.scope)) for each in found})
 
 
 async def show(request: web.Request) -> web.Response:
-    asked, caller = query(request, wire.Selection), request[CALLER]
+    asked, caller = query(request, Selection), request[CALLER]
     found = await request.app[OPERATIONS].datasets.find(_id(request), by=caller)
     return answer({found.dataset.id: asked.of(wire.dataset(found, caller.scope))})
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat
+from pydantic import AliasChoices, BeforeValidator, Field, StrictBool, StrictFloat
 
 import catalog.batches as nouns
-from catalog.batches import BatchFilter, BatchId, BatchMetric, BatchState, FileFormat
+from catalog.batches import BatchId, BatchMetric, BatchState, FileFormat
 from catalog.errors import InvalidField
+from catalog.filters import Sort, Wanted
+from catalog.listings import BATCH_FIELDS, PROMOTING
 from catalog.organisations import Scope
 from service.surfaces.adobe.wire import Wire
+from service.surfaces.adobe.wire.filters import Instant, Page, Vocabulary
 
 #: What a batch is called while no worker holds its job. A worker at it makes it ``processing``.
 STATUS: Final = {
@@ -43,22 +47,11 @@ _METRICS: Final = {
     BatchMetric.OUTPUT_SIZE_BYTES: ("outputByteSize",),
     BatchMetric.OUTPUT_ROW_COUNT: ("outputRecordCount", "recordsWritten"),
     BatchMetric.FAILED_ROW_COUNT: ("failedRecordCount", "recordsFailed"),
+    BatchMetric.SKIPPED_ROW_COUNT: ("skippedRecordCount",),
 }
-
-#: Filters of the documents that this service does not have. To ignore one would be to answer
-#: another question than the one that was asked.
-_MISSING_FILTERS = frozenset(
-    {"property", "properties", "tags", "batch", "externalId", "name", "version", "size"}
-    | {"created", "updated", "started", "completed", "recordCount", "failedRecordCount"}
-    | {"startAfter", "startBefore", "endAfter", "endBefore"}
-    | {"createdUser", "createdClient", "updatedUser"}
-)
 
 #: Batches one replay may name, of either kind. Ours.
 _MOST_PREDECESSORS = 1000
-
-#: The last millisecond of the year 9999: later instants have no date.
-_LAST_MILLISECOND = 253_402_300_799_999
 
 
 def _lowered(value: object) -> object:
@@ -80,7 +73,6 @@ def _undecorated(name: str) -> str:
 
 Character = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[\x01-\x7f]$")]
 Predecessors = Annotated[list[str], Field(max_length=_MOST_PREDECESSORS)]
-Instant = Annotated[int, Field(ge=0, le=_LAST_MILLISECOND)]
 
 
 class InputFormat(Wire):
@@ -132,61 +124,94 @@ class NewBatch(Wire):
     tags: Annotated[dict[str, list[str]] | None, BeforeValidator(_lists)] = None
     replay: Replay | None = None
     enable_error_diagnostics: StrictBool | None = None
-    partial_ingestion_percentage: StrictFloat | None = None
+    partial_ingestion_percentage: Annotated[StrictFloat, Field(ge=0, le=100)] | None = None
 
     def noun(self) -> nouns.NewBatch:
-        """The same request in the service's own words; refuses what it cannot do yet."""
-        if self.enable_error_diagnostics:
-            raise InvalidField("enableErrorDiagnostics", "there are no error diagnostics yet")
-        if self.partial_ingestion_percentage:
-            raise InvalidField(
-                "partialIngestionPercentage",
-                "is not supported yet: one invalid row fails the batch",
-            )
+        """The same request in the service's own words."""
         return nouns.NewBatch(
             dataset_id=self.dataset_id,
             input_format=(self.input_format or InputFormat()).noun(),
             external_id=self.external_id,
             tags=self.tags or {},
             replay=self.replay.noun() if self.replay else None,
+            tolerated_percentage=self.partial_ingestion_percentage or 0.0,
+            has_diagnostics=bool(self.enable_error_diagnostics),
         )
 
 
-class Listing(Wire):
+def _words() -> dict[str, frozenset[str]]:
+    """Where a batch may stand, by each status it is shown with or may be asked for by."""
+    words: dict[str, set[str]] = {name: set() for name in (*STATUS.values(), *_UNUSED)}
+    for state, status in STATUS.items():
+        words[status].add(state)
+    words["processing"].add(PROMOTING)
+    words |= {name: words[known] for name, known in _SYNONYMS.items()}
+    return {name: frozenset(states) for name, states in words.items()}
+
+
+STATUS_WORDS: Final = _words()
+
+BATCHES: Final = Vocabulary(
+    noun="batches",
+    fields=BATCH_FIELDS,
+    names={
+        **dict.fromkeys(("id", "batch"), "id"),
+        **dict.fromkeys(("dataSet", "dataSetId"), "dataset_id"),
+        "status": "state",
+        "externalId": "external_id",
+        "tags": "tags",
+        "version": "version",
+        **dict.fromkeys(("created", "createdAfter", "createdBefore"), "created_at"),
+        "updated": "updated_at",
+        **dict.fromkeys(("started", "startAfter", "startBefore"), "started_at"),
+        **dict.fromkeys(("completed", "endAfter", "endBefore"), "finished_at"),
+        "recordCount": "row_count",
+        "failedRecordCount": "failed_row_count",
+        "size": "size_bytes",
+        **dict.fromkeys(("createdUser", "createdClient"), "created_by"),
+        "updatedUser": "updated_by",
+        "imsOrg": "organisation_id",
+        "sandboxId": "sandbox_id",
+        "inputFormat": "input_format",
+        "replay": "replay",
+        "errors": "errors",
+        "metrics": "metrics",
+    },
+    words={"status": STATUS_WORDS},
+)
+
+
+class Listing(Page):
     """The query of a list call."""
 
-    model_config = ConfigDict(extra="allow")
-
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    start: Annotated[
-        int, Field(ge=0, le=2**31, validation_alias=AliasChoices("start", "offset"))
-    ] = 0
-    order_by: str = Field("desc:created", validation_alias=AliasChoices("orderBy", "sort"))
+    id: str | None = None
+    batch: str | None = None
     data_set: str | None = None
+    data_set_id: str | None = None
     status: str | None = None
+    external_id: str | None = None
+    tags: str | None = None
+    version: str | None = None
+    created: str | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
+    updated: str | None = None
+    started: str | None = None
+    start_after: Instant | None = None
+    start_before: Instant | None = None
+    completed: str | None = None
+    end_after: Instant | None = None
+    end_before: Instant | None = None
+    record_count: str | None = None
+    failed_record_count: str | None = None
+    size: str | None = None
+    created_user: str | None = None
+    created_client: str | None = None
+    updated_user: str | None = None
 
-    @property
-    def is_newest_first(self) -> bool:
-        direction, _, field = self.order_by.rpartition(":")
-        if field != "created" or direction not in {"", "asc", "desc"}:
-            raise InvalidField("orderBy", "must be asc:created or desc:created")
-        return direction == "desc"
-
-    def filter(self) -> BatchFilter:
-        missing = sorted(_MISSING_FILTERS & (self.model_extra or {}).keys())
-        if missing:
-            raise InvalidField(missing[0], "batches cannot be filtered by it yet")
-        statuses = None if self.status is None else _statuses(self.status)
-        return BatchFilter(
-            dataset_ids=None if self.data_set is None else tuple(_any_of("dataSet", self.data_set)),
-            idle_states=None if statuses is None else _states(statuses, is_worked_on=False),
-            worked_on_states=None if statuses is None else _states(statuses, is_worked_on=True),
-            # A batch is shown with the millisecond it was opened in, and found by what is shown.
-            created_after=_instant(self.created_after, timedelta(microseconds=999)),
-            created_before=_instant(self.created_before),
-        )
+    def filter(self, properties: Sequence[str]) -> Wanted:
+        newest_first = Sort(field="created_at", is_descending=True)
+        return self.wanted(BATCHES, properties, otherwise=newest_first)
 
 
 def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
@@ -201,11 +226,11 @@ def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
         "created": milliseconds(found.created_at),
         "updated": milliseconds(found.updated_at),
         "relatedObjects": [{"type": "dataSet", "id": found.dataset_id}],
-        "version": "1.0.0",
+        "version": f"1.0.{found.version - 1}",
         "tags": found.tags,
         "createdUser": found.created_by,
         "createdClient": found.created_by,
-        "updatedUser": found.created_by,
+        "updatedUser": found.updated_by,
         "inputFormat": _input_format(found.input_format),
         "metrics": _metrics(found),
         "errors": [
@@ -220,7 +245,13 @@ def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
         "recordCount": records,
         "failedRecordCount": counts.get(BatchMetric.FAILED_ROW_COUNT, 0),
         "size": counts.get(BatchMetric.OUTPUT_SIZE_BYTES, 0),
+        "enableErrorDiagnostics": found.has_diagnostics,
+        "partialIngestionPercentage": found.tolerated_percentage,
     }
+    if found.ignored_fields:
+        shown["ignoredFields"] = found.ignored_fields
+    if found.is_worked_on and found.progress and found.state is BatchState.LOADED:
+        shown["progress"] = {name: found.progress.get(name) for name in ("phase", "done", "total")}
     if found.replay is not None:
         shown["replay"] = {
             "predecessors": found.replay.predecessors,
@@ -249,34 +280,6 @@ def _status(state: BatchState, *, is_worked_on: bool) -> str:
     if is_worked_on and state is BatchState.LOADED:
         return "processing"
     return STATUS[state]
-
-
-def _statuses(asked: str) -> frozenset[str]:
-    """The statuses a filter admits, by the names batches are shown with."""
-    known = {*STATUS.values(), *_SYNONYMS, *_UNUSED}
-    names = [name.lower() for name in _any_of("status", asked)]
-    for name in names:
-        if name not in known:
-            raise InvalidField("status", f"{name!r} is none of {', '.join(sorted(known))}")
-    return frozenset(_SYNONYMS.get(name, name) for name in names)
-
-
-def _states(statuses: frozenset[str], *, is_worked_on: bool) -> frozenset[BatchState]:
-    return frozenset(
-        state for state in BatchState if _status(state, is_worked_on=is_worked_on) in statuses
-    )
-
-
-def _any_of(field: str, asked: str) -> list[str]:
-    if asked.startswith("!"):
-        raise InvalidField(field, "filters that exclude are not supported yet")
-    return [each.strip() for each in asked.split(",") if each.strip()]
-
-
-def _instant(asked: int | None, more: timedelta = timedelta(0)) -> datetime | None:
-    if asked is None:
-        return None
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=asked) + more
 
 
 def _input_format(format: nouns.InputFormat) -> dict[str, Any]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from catalog.datasets import (
     Dataset,
     DatasetDraft,
-    DatasetFilter,
     DatasetInUse,
     checked_tags,
     view_id,
 )
 from catalog.errors import InvalidField
+from catalog.filters import Sort, Wanted
+from catalog.listings import DATASET_FIELDS
 from catalog.organisations import Scope
 from catalog.schemas import EVENT_UNION, PROFILE_UNION, SchemaId
 from service.surfaces.adobe.wire import Wire
-from service.surfaces.adobe.wire.batches import STATUS, milliseconds
+from service.surfaces.adobe.wire.batches import STATUS, STATUS_WORDS, milliseconds
+from service.surfaces.adobe.wire.filters import Instant, Page, Vocabulary
 
 #: How callers ask for a schema when they do not say it.
 _CONTENT_TYPE = "application/vnd.adobe.xed+json;version=1"
@@ -37,11 +39,50 @@ _OWN = frozenset(
     | {"lastFailedBatch", "classification", "namespace", "state", "status", "observableSchema"}
 )
 
-#: Filters of the documents that this service does not have. To ignore one would be to answer
-#: another question than the one that was asked.
-_MISSING_FILTERS = frozenset(
-    {"property", "tags", "created", "updated", "createdAfter", "createdBefore", "version"}
-    | {"createdUser", "createdClient", "updatedUser", "schema", "schemaRef.id", "id"}
+_ANY_BEHAVIOUR = frozenset({"record", "event"})
+
+DATASETS: Final = Vocabulary(
+    noun="data sets",
+    fields=DATASET_FIELDS,
+    names={
+        "id": "id",
+        "name": "name",
+        "description": "description",
+        **dict.fromkeys(("schemaRef", "schemaRef.id", "schema"), "schema_id"),
+        "tags": "tags",
+        "version": "version",
+        **dict.fromkeys(("created", "createdAfter", "createdBefore"), "created_at"),
+        **dict.fromkeys(("updated", "updatedAfter", "updatedBefore"), "updated_at"),
+        **dict.fromkeys(("createdUser", "createdClient"), "created_by"),
+        "updatedUser": "updated_by",
+        "imsOrg": "organisation_id",
+        "sandboxId": "sandbox_id",
+        **dict.fromkeys(
+            ("classification", "classification.dataBehavior", "state", "status", "namespace"),
+            "behaviour",
+        ),
+        "lastBatchId": "last_batch",
+        "lastBatchStatus": "last_state",
+        "lastSuccessfulBatch": "last_successful",
+        "lastFailedBatch": "last_failed",
+        "fileDescription": "file_description",
+        "extensions": "extensions",
+        "enableErrorDiagnostics": "error_diagnostics",
+    },
+    words={
+        "classification.dataBehavior": {
+            "record": frozenset({"record"}),
+            "time-series": frozenset({"event"}),
+            "adhoc": frozenset(),
+        },
+        # Every data set here is shown with these: the only words that are ever true, of all.
+        "state": {"draft": _ANY_BEHAVIOUR},
+        "status": {"enabled": _ANY_BEHAVIOUR},
+        "namespace": {"acp": _ANY_BEHAVIOUR},
+        "lastBatchStatus": STATUS_WORDS,
+        "enableErrorDiagnostics": {each: frozenset({each}) for each in ("true", "false")},
+    },
+    patterns=frozenset({"name"}),
 )
 
 
@@ -87,52 +128,34 @@ class NewDataset(Wire):
             ) from None
 
 
-class Selection(Wire):
-    """The query of a call for one data set."""
-
-    properties: str | None = None
-
-    def of(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """Of an answer, what was asked for; nothing if it has none of that."""
-        if self.properties is None:
-            return shown
-        names = [name.strip() for name in self.properties.split(",")]
-        return {name: shown[name] for name in names if name in shown}
-
-
-class Listing(Selection):
+class Listing(Page):
     """The query of a list call."""
 
-    model_config = ConfigDict(extra="allow")
-
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    start: Annotated[
-        int, Field(ge=0, le=2**31, validation_alias=AliasChoices("start", "offset"))
-    ] = 0
-    order_by: str = Field("asc:created", validation_alias=AliasChoices("orderBy", "sort"))
+    id: str | None = None
     name: str | None = None
+    description: str | None = None
+    schema_ref_id: str | None = Field(None, alias="schemaRef.id")
+    tags: str | None = None
+    version: str | None = None
+    created: str | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+    updated: str | None = None
+    updated_after: Instant | None = None
+    updated_before: Instant | None = None
+    created_user: str | None = None
+    created_client: str | None = None
+    updated_user: str | None = None
+    state: str | None = None
+    status: str | None = None
+    namespace: str | None = None
+    last_batch_id: str | None = None
+    last_batch_status: str | None = None
+    last_successful_batch: str | None = None
+    last_failed_batch: str | None = None
 
-    def filter(self) -> DatasetFilter:
-        missing = sorted(_MISSING_FILTERS & (self.model_extra or {}).keys())
-        if missing:
-            raise InvalidField(missing[0], "data sets cannot be filtered by it yet")
-        direction, _, field = self.order_by.rpartition(":")
-        if direction not in {"", "asc", "desc"}:
-            raise InvalidField("orderBy", f"{direction!r} is neither asc nor desc")
-        names = None if self.name is None else self.name.removeprefix("!").split(",")
-        return DatasetFilter(
-            names=names,
-            is_negated=names is not None and str(self.name).startswith("!"),
-            sort=_sort(field),
-            is_descending=direction == "desc",
-        )
-
-
-def _sort(field: str) -> Literal["name", "created", "updated"]:
-    match field:
-        case "name" | "created" | "updated":
-            return field
-    raise InvalidField("orderBy", f"{field!r} is none of name, created, updated")
+    def filter(self, properties: Sequence[str]) -> Wanted:
+        return self.wanted(DATASETS, properties, otherwise=Sort(field="created_at"))
 
 
 def reference(dataset: Dataset) -> str:
