@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
 
 from catalog.batches import BatchId, DatasetFile, MetaFile
 from catalog.datasets import DatasetId
@@ -15,7 +16,7 @@ from catalog.store.database import Database
 from catalog.store.dataset_files import DatasetFileStore
 from catalog.store.datasets import DatasetStore
 from catalog.store.meta_files import MetaFileStore
-from service.engine import peek
+from service.engine import peek, row_errors
 from service.storage import streams
 from service.storage.files import Files
 
@@ -23,6 +24,10 @@ from service.storage.files import Files
 PREVIEW_ROWS = 100
 #: Rows of thousands of events make a preview shorter: this much is read at most, and a bit more.
 PREVIEW_BYTES = 8 * 1024 * 1024
+
+
+#: As the original marks a folder that is whole. Nothing is stored for it.
+ALL_THERE: Final = MetaFile(path="_SUCCESS", key="", size_bytes=0, sha256=sha256(b"").hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,20 @@ class DataAccess:
         async with self._database.transaction() as db:
             await BatchStore(db).find(by.scope, batch_id)
             return await MetaFileStore(db).of_batch(by.scope, batch_id)
+
+    async def failed(self, batch_id: BatchId, *, by: Caller) -> tuple[MetaFile, ...]:
+        """The files of a batch's refused rows by name, and an empty one that says they are all.
+
+        A batch that has none has neither.
+        """
+        found = await self.meta(batch_id, by=by)
+        folder = f"{row_errors.FOLDER}/"
+        files = [
+            replace(file, path=file.path.removeprefix(folder))
+            for file in found
+            if file.path.startswith(folder)
+        ]
+        return (ALL_THERE, *files) if files else ()
 
     async def preview(self, dataset_id: DatasetId, *, by: Caller) -> list[dict[str, Any]]:
         """The first rows of a data set, nulls left out; of the batch that was opened first."""

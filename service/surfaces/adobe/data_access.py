@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
+from pathlib import PurePosixPath
 
 from aiohttp import hdrs, web
 
@@ -15,7 +16,8 @@ from service.surfaces.adobe.ranges import Span, Unsatisfiable, asked_span
 from service.surfaces.adobe.wire import data_access as wire
 from service.surfaces.http import CALLER, OPERATIONS, answer, query
 
-_PARQUET = "application/parquet"
+#: By what a file's name ends with. Files of JSON have a document on each line.
+_MEDIA_TYPES = {".parquet": "application/parquet", ".json": "application/x-ndjson"}
 
 
 async def list_files(request: web.Request) -> web.Response:
@@ -42,16 +44,30 @@ async def show_file(request: web.Request) -> web.StreamResponse:
 
 async def show_meta(request: web.Request) -> web.StreamResponse:
     """List what is told about a batch or, when ``path`` is that of a file, send its bytes."""
-    batch_id, path = BatchId(request.match_info["id"]), request.query.get("path", "").strip("/")
+    batch_id = BatchId(request.match_info["id"])
     files = await request.app[OPERATIONS].data_access.meta(batch_id, by=request[CALLER])
+    return await _show_folder(request, wire.Folder(batch_id, "meta"), files)
+
+
+async def show_failed(request: web.Request) -> web.StreamResponse:
+    """List the files of a batch's refused rows or, when ``path`` names one, send its bytes."""
+    batch_id = BatchId(request.match_info["id"])
+    files = await request.app[OPERATIONS].data_access.failed(batch_id, by=request[CALLER])
+    return await _show_folder(request, wire.Folder(batch_id, "failed"), files)
+
+
+async def _show_folder(
+    request: web.Request, folder: wire.Folder, files: Sequence[MetaFile]
+) -> web.StreamResponse:
+    path = request.query.get("path", "").strip("/")
     for file in files:
         if file.path == path:
             return await _send(request, file)
     below = [file for file in files if file.path.startswith(f"{path}/")] if path else files
     if path and not below:
-        raise NotFound(f"meta file of batch {batch_id} under", path)
+        raise NotFound(f"{folder.name} file of batch {folder.batch_id} under", path)
     asked = query(request, wire.Page)
-    return answer(wire.meta_files(batch_id, below, path, asked, _host(request)))
+    return answer(wire.meta_files(folder, below, path, asked, _host(request)))
 
 
 async def preview(request: web.Request) -> web.Response:
@@ -62,7 +78,11 @@ async def preview(request: web.Request) -> web.Response:
 
 async def _send(request: web.Request, file: DatasetFile | MetaFile) -> web.StreamResponse:
     etag = f'"{file.sha256}"'
-    headers = {hdrs.ACCEPT_RANGES: "bytes", hdrs.ETAG: etag, hdrs.CONTENT_TYPE: _PARQUET}
+    headers = {
+        hdrs.ACCEPT_RANGES: "bytes",
+        hdrs.ETAG: etag,
+        hdrs.CONTENT_TYPE: _media_type(file),
+    }
     if any(known.value in {file.sha256, "*"} for known in request.if_none_match or ()):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={hdrs.ETAG: etag})
     try:
@@ -107,6 +127,11 @@ def _asked_span(request: web.Request, file: DatasetFile | MetaFile, etag: str) -
     return asked_span(request.headers.get(hdrs.RANGE), file.size_bytes)
 
 
+def _media_type(file: DatasetFile | MetaFile) -> str:
+    name = file.name if isinstance(file, DatasetFile) else file.path
+    return _MEDIA_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+
+
 def _unsatisfiable(request: web.Request, file: DatasetFile | MetaFile) -> web.Response:
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     detail = f"{request.headers[hdrs.RANGE]}: the file has {file.size_bytes} bytes"
@@ -121,6 +146,7 @@ def _host(request: web.Request) -> str:
 
 ROUTES = [
     web.get(wire.EXPORT + "/batches/{id}/files", list_files),
+    web.get(wire.EXPORT + "/batches/{id}/failed", show_failed),
     web.get(wire.EXPORT + "/batches/{id}/meta", show_meta),
     web.get(wire.EXPORT + "/datasets/{id}/preview", preview),
     web.get(wire.EXPORT + "/files/{id}", show_file),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from pydantic import Field
@@ -64,11 +64,18 @@ def single_file(file: DatasetFile, asked: Page, host: str) -> dict[str, Any]:
     return _page([entry][asked.start :], asked, total=1, here=here)
 
 
+class Folder(NamedTuple):
+    """Where files beside those of a batch are found: ``meta`` or ``failed``."""
+
+    batch_id: str
+    name: str
+
+
 def meta_files(
-    batch_id: str, files: Sequence[MetaFile], below: str | None, asked: Page, host: str
+    folder: Folder, files: Sequence[MetaFile], below: str | None, asked: Page, host: str
 ) -> dict[str, Any]:
-    """One page of what lies in a folder of a batch's meta, or at its top; folders are 0 long."""
-    here = f"{host}{EXPORT}/batches/{quote(batch_id, safe='')}/meta"
+    """One page of what lies below a path, or at the top; folders are 0 long."""
+    here = f"{host}{EXPORT}/batches/{quote(folder.batch_id, safe='')}/{folder.name}"
     prefix = f"{below}/" if below else ""
     lengths: dict[str, int] = {}
     for file in files:
