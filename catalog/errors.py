@@ -10,6 +10,7 @@
     - TooLarge                more bytes than the service takes at once
     - AddressTooLong          more characters than the service takes in a path and its query
     - UnsupportedMedia        the body is of a kind this call does not read
+    - TooSlow                 the request did not come in time
     - MissingOrganisation     the request does not say which organisation it is for
   + Unauthenticated           nobody knows who is calling
     - MissingCredentials      no token came with the request
@@ -18,6 +19,10 @@
     - InvalidKey              the key is no client's, or not that of the token
   + Forbidden                 the caller is known and may not do this
     - NotEntitled             the client does not belong to the organisation it names
+    - InsufficientScope       the client's credentials do not carry the scope this call needs
+  + Limited                   the caller has had its share: nothing was done, ask again later
+    - TooManyCalls            this client calls faster than it may
+    - TooManyJobs             as many jobs wait in this sandbox as may
   + Unavailable               the service cannot do this now and has done nothing: ask again
   + OutcomeUnknown            the service lost the answer to whether this was done: look first
 
@@ -28,6 +33,7 @@ not a :class:`Refusal` is a defect and is answered as such.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -100,6 +106,12 @@ class UnsupportedMedia(Invalid):
     code = "unsupported_media"
 
 
+class TooSlow(Invalid):
+    """The request did not come in time."""
+
+    code = "too_slow"
+
+
 class MissingOrganisation(Invalid):
     """The request does not say which organisation it is for."""
 
@@ -146,6 +158,38 @@ class NotEntitled(Forbidden):
     """The client does not belong to the organisation it names."""
 
     code = "not_entitled"
+
+
+class InsufficientScope(Forbidden):
+    """The client's credentials do not carry the scope this call needs."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, needed: str) -> None:
+        super().__init__(f"this call needs the scope {needed}: the client's credentials lack it")
+        self.needed = needed
+
+
+class Limited(Refusal):
+    """The caller has had its share: nothing was done, ask again later."""
+
+    code = "limited"
+
+    def __init__(self, problem: str, *, retry_after: timedelta) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class TooManyCalls(Limited):
+    """This client calls faster than it may."""
+
+    code = "too_many_calls"
+
+
+class TooManyJobs(Limited):
+    """As many jobs wait in this sandbox as may."""
+
+    code = "too_many_jobs"
 
 
 class Unavailable(Refusal):

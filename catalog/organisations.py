@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
+from catalog.access import Access
+
 OrganisationId = NewType("OrganisationId", str)
 SandboxId = NewType("SandboxId", UUID)
 ClientId = NewType("ClientId", str)
@@ -36,7 +38,8 @@ class Client:
     id: ClientId
     organisation_id: OrganisationId
     name: str
-    scopes: frozenset[str]
+    #: What its tokens let it do.
+    scopes: frozenset[Access]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +58,5 @@ class Caller:
     client_id: ClientId
     scope: Scope
     request_id: str
+    #: What the caller may do. Who makes a caller by hand and says nothing makes a powerless one.
+    may: frozenset[Access] = frozenset()

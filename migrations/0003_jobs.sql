@@ -43,18 +43,44 @@ COMMENT ON COLUMN jobs.snapshot IS 'The commit number an export reads at, in eve
 COMMENT ON COLUMN jobs.attempt IS
     'Claims so far, and the fencing token: a worker names it in whatever it writes.';
 
--- Serves claim_next: the queue is short however long the history grows.
-CREATE INDEX jobs_waiting ON jobs (id) WHERE state = 'queued';
+-- Serves claim_next, which hops from sandbox to sandbox, and the count of what waits in one.
+CREATE INDEX jobs_waiting ON jobs (sandbox_id, id) WHERE state = 'queued';
 -- Serves release_expired and the count of running jobs by sandbox.
 CREATE INDEX jobs_running ON jobs (lease_expires_at) WHERE state = 'running';
 -- Serves claim_next: promotions of one data set go one after the other.
 CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
     WHERE kind = 'promotion' AND state IN ('queued', 'running');
--- Serves the listing of export jobs, newest first.
-CREATE INDEX export_jobs_of_a_sandbox ON jobs (sandbox_id, created_at, id) WHERE kind = 'export';
+-- Serve the listings of export jobs: each reads the first of every state asked for, in its order.
+CREATE INDEX export_jobs_by_creation ON jobs (sandbox_id, state, created_at, id)
+    WHERE kind = 'export';
+CREATE INDEX export_jobs_by_update ON jobs (sandbox_id, state, updated_at, id)
+    WHERE kind = 'export';
+CREATE INDEX export_jobs_by_id ON jobs (sandbox_id, state, id) WHERE kind = 'export';
 
 COMMENT ON COLUMN jobs.failed_attempts IS
     'Attempts that ended badly. One that was handed back by a worker shutting down is not counted.';
+
+CREATE VIEW export_jobs AS
+SELECT jobs.id, jobs.sandbox_id, jobs.organisation_id, sandboxes.name AS sandbox_name, jobs.kind,
+       jobs.state, jobs.dataset_id, jobs.snapshot, jobs.attempt, jobs.failed_attempts,
+       jobs.worker_id, jobs.progress, jobs.metrics, jobs.errors, jobs.created_by, jobs.request_id,
+       jobs.created_at, jobs.updated_at, jobs.started_at, jobs.finished_at,
+       jobs."order" - 'selection' AS "order"
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.kind = 'export';
+
+COMMENT ON VIEW export_jobs IS
+    'What callers see of export jobs. The schemas a job pinned are left behind: they are large and '
+    'only the engine needs them.';
+
+CREATE TABLE turns (
+    sandbox_id uuid        PRIMARY KEY REFERENCES sandboxes,
+    taken_at   timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE turns IS
+    'When a job of each sandbox was last claimed: sandboxes take turns. A table of its own, since '
+    'the row of a sandbox is locked for as long as one of its snapshots is made.';
 
 CREATE TABLE job_events (
     job_id  bigint      NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -102,16 +128,23 @@ COMMENT ON TABLE plans IS
 CREATE TABLE parts (
     plan_id    bigint      NOT NULL REFERENCES plans ON DELETE CASCADE,
     number     integer     NOT NULL,
+    batch      integer     NOT NULL,
     attempt    integer     NOT NULL,
     key        text        NOT NULL,
     size_bytes bigint      NOT NULL,
     row_count  bigint      NOT NULL,
     sha256     text        NOT NULL,
     counters   jsonb       NOT NULL,
+    exclusions text,
     created_at timestamptz NOT NULL DEFAULT now(),
 
-    PRIMARY KEY (plan_id, number)
+    PRIMARY KEY (plan_id, number, batch)
 );
+
+COMMENT ON COLUMN parts.number IS 'Of the task of the plan.';
+COMMENT ON COLUMN parts.batch IS 'The place of its batch among those that the job fills.';
+COMMENT ON COLUMN parts.exclusions IS
+    'Key of the list of profiles that are not in it whole; null when all are.';
 
 COMMENT ON TABLE parts IS
     'Finished files of exports that have not succeeded yet. Readers never look here: they see '

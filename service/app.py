@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 from catalog.errors import AddressTooLong, Invalid
 from service.surfaces import probes, specification
 from service.surfaces.adobe import (
+    audit,
     batches,
     callers,
     data_access,
@@ -38,6 +39,7 @@ LOG = structlog.stdlib.get_logger("service.calls")
 
 ROUTES: list[web.RouteDef] = [
     *probes.ROUTES,
+    *audit.ROUTES,
     *batches.ROUTES,
     *data_access.ROUTES,
     *datasets.ROUTES,

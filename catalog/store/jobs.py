@@ -65,14 +65,31 @@ class JobStore:
         """Find a job and hold it against every change until the transaction ends."""
         return await self._one("lock", scope, id, kind)
 
-    async def claim_next(self, worker_id: WorkerId, *, lease: timedelta) -> Job | None:
-        """Lease a waiting job to a worker, or return None when nothing waits.
+    async def claim_next(
+        self, worker_id: WorkerId, *, lease: timedelta, most_running: int | None = None
+    ) -> Job | None:
+        """Lease a waiting job to a worker, or return None when nothing waits that may run.
+
+        Sandboxes take turns; one in which ``most_running`` jobs run waits for one to end.
 
         A lease is a promise, not a lock: a worker that stops renewing it loses the job while
         it may still be writing. The attempt number of the claim fences what it writes.
         """
-        row = await SQL["claim_next"].row(self._db, worker_id=worker_id, lease=lease)
+        row = await SQL["claim_next"].row(
+            self._db, worker_id=worker_id, lease=lease, most_running=most_running
+        )
         return job_of(row) if row else None
+
+    async def count_waiting(self, scope: Scope, *, at_most: int) -> int:
+        """How many jobs of a sandbox wait, exports and promotions together, up to a bound."""
+        row = await SQL["count_waiting"].row(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            at_most=at_most,
+        )
+        assert row is not None
+        return int(row["count"])
 
     async def next_due(self) -> timedelta | None:
         """How long until the first job that was put off may be claimed; None when none was."""

@@ -33,25 +33,46 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
    FOR UPDATE OF jobs
 
 -- name: claim_next
--- Leases one waiting job to a worker: of the sandbox with the fewest running jobs, the oldest.
--- SKIP LOCKED lets workers ask at the same moment without waiting on one another. A promotion
--- waits for the earlier ones of its data set, so that a data set changes in ingest order.
-WITH busy AS (
+-- Leases one waiting job to a worker. Sandboxes take turns: the one with the fewest running jobs,
+-- of those the one whose last turn is longest ago, gets its oldest. However many jobs wait, only
+-- those of one sandbox are looked at. SKIP LOCKED lets workers ask at the same moment without
+-- waiting on one another. A promotion waits for the earlier ones of its data set, so that a data
+-- set changes in ingest order.
+WITH RECURSIVE waiting AS (
+    (SELECT sandbox_id FROM jobs WHERE state = 'queued' ORDER BY sandbox_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT jobs.sandbox_id FROM jobs
+             WHERE jobs.state = 'queued' AND jobs.sandbox_id > waiting.sandbox_id
+             ORDER BY jobs.sandbox_id LIMIT 1)
+      FROM waiting
+     WHERE waiting.sandbox_id IS NOT NULL
+), busy AS (
     SELECT sandbox_id, count(*) AS running FROM jobs WHERE state = 'running' GROUP BY sandbox_id
+), in_turn AS (
+    SELECT waiting.sandbox_id
+      FROM waiting LEFT JOIN busy USING (sandbox_id) LEFT JOIN turns USING (sandbox_id)
+     WHERE waiting.sandbox_id IS NOT NULL
+       AND (:most_running::integer IS NULL OR coalesce(busy.running, 0) < :most_running)
+     ORDER BY coalesce(busy.running, 0), turns.taken_at NULLS FIRST,
+              (SELECT min(id) FROM jobs
+                WHERE jobs.sandbox_id = waiting.sandbox_id AND jobs.state = 'queued')
 ), next AS (
-    SELECT waiting.id
-      FROM jobs AS waiting LEFT JOIN busy USING (sandbox_id)
-     WHERE waiting.state = 'queued'
-       AND waiting.run_after <= now()
-       AND NOT (waiting.kind = 'promotion' AND EXISTS (
-               SELECT FROM jobs AS earlier
-                WHERE earlier.kind = 'promotion'
-                  AND earlier.state IN ('queued', 'running')
-                  AND earlier.dataset_id = waiting.dataset_id
-                  AND earlier.id < waiting.id))
-     ORDER BY coalesce(busy.running, 0), waiting.id
+    SELECT oldest.id
+      FROM in_turn CROSS JOIN LATERAL (
+           SELECT id FROM jobs
+            WHERE jobs.sandbox_id = in_turn.sandbox_id
+              AND jobs.state = 'queued'
+              AND jobs.run_after <= now()
+              AND NOT (jobs.kind = 'promotion' AND EXISTS (
+                      SELECT FROM jobs AS earlier
+                       WHERE earlier.kind = 'promotion'
+                         AND earlier.state IN ('queued', 'running')
+                         AND earlier.dataset_id = jobs.dataset_id
+                         AND earlier.id < jobs.id))
+            ORDER BY jobs.id
+            LIMIT 1
+              FOR UPDATE SKIP LOCKED) AS oldest
      LIMIT 1
-       FOR UPDATE OF waiting SKIP LOCKED
 ), claimed AS (
     UPDATE jobs
        SET state = 'running',
@@ -66,9 +87,20 @@ WITH busy AS (
 ), noted AS (
     INSERT INTO job_events (job_id, event, state, attempt, actor)
     SELECT id, 'claim', state, attempt, worker_id FROM claimed
+), turn AS (
+    INSERT INTO turns (sandbox_id, taken_at) SELECT sandbox_id, clock_timestamp() FROM claimed
+    ON CONFLICT (sandbox_id) DO UPDATE SET taken_at = excluded.taken_at
 )
 SELECT claimed.*, sandboxes.name AS sandbox_name
   FROM claimed JOIN sandboxes ON sandboxes.id = claimed.sandbox_id
+
+-- name: count_waiting
+-- How many jobs of a sandbox wait, counted up to a bound.
+SELECT count(*) AS count
+  FROM (SELECT FROM jobs
+         WHERE state = 'queued'
+           AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+         LIMIT :at_most) AS counted
 
 -- name: next_due
 -- How long until the first job that was put off may be claimed; null when none was.

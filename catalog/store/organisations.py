@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog.access import Access
 from catalog.errors import AlreadyExists, InvalidKey, NotFound
-from catalog.organisations import Client, ClientId, OrganisationId, Sandbox
+from catalog.organisations import Client, ClientId, OrganisationId, Sandbox, SandboxId
 from catalog.store.database import Connection, Record
 from catalog.store.queries import beside
 
 SQL = beside(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What our rows say of a caller who named a client, an organisation and a sandbox."""
+
+    #: None when the client has no row, as those of an external issuer need none.
+    client_organisation_id: OrganisationId | None
+    scopes: frozenset[Access]
+    is_disabled: bool
+    #: None when the organisation has no sandbox of that name.
+    sandbox_id: SandboxId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledClient:
+    """A client as operators list it."""
+
+    client: Client
+    created_at: datetime
+    disabled_at: datetime | None
 
 
 class OrganisationStore:
@@ -75,10 +101,38 @@ class OrganisationStore:
             raise InvalidKey(f"no client {id}")
         return _client(row), row["secret_hash"]
 
-    async def is_disabled(self, id: ClientId) -> bool:
-        """Whether the client is known and was shut out; unknown clients are not."""
-        row = await SQL["is_disabled"].row(self._db, id=id)
-        return row is not None and bool(row["answer"])
+    async def standing(
+        self, client_id: ClientId, organisation_id: OrganisationId, sandbox_name: str
+    ) -> Standing:
+        """What there is to know of a caller, in one look. Missing things are None."""
+        row = await SQL["standing"].row(
+            self._db,
+            client_id=client_id,
+            organisation_id=organisation_id,
+            sandbox_name=sandbox_name,
+        )
+        assert row is not None
+        return Standing(
+            client_organisation_id=row["client_organisation_id"],
+            scopes=_scopes(row["scopes"] or ()),
+            is_disabled=row["is_disabled"],
+            sandbox_id=row["sandbox_id"],
+        )
+
+    async def clients(self, organisation_id: OrganisationId) -> list[EnrolledClient]:
+        """Every client of an organisation, the first made first."""
+        rows = await SQL["clients_of"].rows(self._db, organisation_id=organisation_id)
+        return [
+            EnrolledClient(
+                client=_client(row), created_at=row["created_at"], disabled_at=row["disabled_at"]
+            )
+            for row in rows
+        ]
+
+    async def disable(self, organisation_id: OrganisationId, id: ClientId) -> None:
+        """Shut a client out; refuses with NotFound. Shutting out twice is fine."""
+        if await SQL["disable"].row(self._db, id=id, organisation_id=organisation_id) is None:
+            raise NotFound("client", id)
 
 
 def _sandbox(row: Record) -> Sandbox:
@@ -90,5 +144,10 @@ def _client(row: Record) -> Client:
         id=row["id"],
         organisation_id=row["organisation_id"],
         name=row["name"],
-        scopes=frozenset(row["scopes"]),
+        scopes=_scopes(row["scopes"]),
     )
+
+
+def _scopes(words: Iterable[str]) -> frozenset[Access]:
+    """Those of a row that this release knows: a newer one may have written it."""
+    return frozenset(each for each in Access if each in words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog.access import ALL
 from catalog.organisations import Client, ClientId, OrganisationId
 from service.assembly import Deployment
 from service.cli.data_dir import DataDir, OperatorClient
@@ -26,5 +27,5 @@ def client_of(operator: OperatorClient) -> Client:
         id=ClientId(operator.client_id),
         organisation_id=OrganisationId(operator.org_id),
         name="operator",
-        scopes=frozenset({"openid"}),
+        scopes=ALL,
     )

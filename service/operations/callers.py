@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from catalog.errors import InvalidKey, MissingKey, NotEntitled
-from catalog.organisations import Caller, ClientId, OrganisationId, Scope
+from catalog.access import ALL, Access
+from catalog.errors import InvalidKey, MissingKey, NotEntitled, NotFound
+from catalog.organisations import Caller, OrganisationId, SandboxId, Scope
 from catalog.store.database import Database
-from catalog.store.organisations import OrganisationStore
+from catalog.store.organisations import OrganisationStore, Standing
 from service.operations.issuers import Claims, Issuer
+from service.operations.rates import Rates
 from service.operations.remembered import Remembered
 
 #: A token that was verified is not verified again until it expires, but for the key it was
@@ -18,8 +21,9 @@ from service.operations.remembered import Remembered
 #: 0.2 % of that of verifying each call at one call a second.
 _TOKENS_LAST = timedelta(minutes=10)
 
-#: How long a disabled client may go on. Saves three queries on every call of a busy one.
-_SCOPES_LAST = timedelta(seconds=5)
+#: How long a client that was disabled, or lost a scope, may go on. Saves a query on every call of
+#: a busy one.
+_CALLERS_LAST = timedelta(seconds=5)
 
 #: About 300 bytes each: some 3 MB when as many clients call at once.
 _MOST_REMEMBERED = 10_000
@@ -36,30 +40,42 @@ class Credentials:
     sandbox_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is remembered of a caller."""
+
+    scope: Scope
+    may: frozenset[Access]
+
+
 class Callers:
     """Tells who is calling from what their request says."""
 
-    def __init__(self, database: Database, issuer: Issuer) -> None:
+    def __init__(self, database: Database, issuer: Issuer, rates: Rates) -> None:
         self._database = database
         self._issuer = issuer
+        self._rates = rates
         self._claims: Remembered[bytes, Claims] = Remembered(most=_MOST_REMEMBERED)
-        self._scopes: Remembered[tuple[Claims, OrganisationId, str], Scope] = Remembered(
+        self._known: Remembered[tuple[Claims, OrganisationId, str], _Known] = Remembered(
             most=_MOST_REMEMBERED
         )
 
     async def identify(self, said: Credentials, *, request_id: str) -> Caller:
         """Return the caller, or refuse.
 
-        In this order: InvalidToken, MissingKey, InvalidKey, NotEntitled, and NotFound for a
-        sandbox the organisation does not have.
+        In this order: InvalidToken, MissingKey, InvalidKey, TooManyCalls, NotEntitled, and
+        NotFound for a sandbox the organisation does not have.
         """
         claims = await self._verify(said.token)
         if said.key is None:
             raise MissingKey("the request carries no API key")
-        if said.key != claims.client_id:
+        if not hmac.compare_digest(said.key.encode(), claims.client_id.encode()):
             raise InvalidKey("the API key is not that of the token's client")
-        scope = await self._scope(claims, said.organisation_id, said.sandbox_name)
-        return Caller(client_id=claims.client_id, scope=scope, request_id=request_id)
+        self._rates.take(claims.client_id)
+        known = await self._look_up(claims, said.organisation_id, said.sandbox_name)
+        return Caller(
+            client_id=claims.client_id, scope=known.scope, request_id=request_id, may=known.may
+        )
 
     async def _verify(self, token: str) -> Claims:
         """Check the token, once in a while: signatures are the dearest part of a small call."""
@@ -70,36 +86,46 @@ class Callers:
             self._claims.keep(digest, claims, lasts=min(claims.lasts, _TOKENS_LAST))
         return claims
 
-    async def _scope(
+    async def _look_up(
         self, claims: Claims, organisation_id: OrganisationId, sandbox_name: str
-    ) -> Scope:
+    ) -> _Known:
         asked = (claims, organisation_id, sandbox_name)
-        scope = self._scopes.get(asked)
-        if scope is not None:
-            return scope
+        known = self._known.get(asked)
+        if known is not None:
+            return known
         async with self._database.transaction() as db:
-            store = OrganisationStore(db)
-            if await _organisation(store, claims) != organisation_id:
-                raise NotEntitled(
-                    f"client {claims.client_id} does not belong to organisation {organisation_id}"
-                )
-            sandbox = await store.sandbox(organisation_id, sandbox_name)
+            found = await OrganisationStore(db).standing(
+                claims.client_id, organisation_id, sandbox_name
+            )
+        may = _entitled(claims, found, organisation_id)
+        if found.sandbox_id is None:
+            raise NotFound("sandbox", sandbox_name)
         scope = Scope(
-            organisation_id=organisation_id, sandbox_id=sandbox.id, sandbox_name=sandbox.name
+            organisation_id=organisation_id,
+            sandbox_id=SandboxId(found.sandbox_id),
+            sandbox_name=sandbox_name,
         )
-        self._scopes.keep(asked, scope, lasts=_SCOPES_LAST)
-        return scope
+        known = _Known(scope, may)
+        self._known.keep(asked, known, lasts=_CALLERS_LAST)
+        return known
 
 
-async def _organisation(store: OrganisationStore, claims: Claims) -> OrganisationId:
-    """The organisation a client belongs to: as its issuer says, or else as our rows do.
+def _entitled(
+    claims: Claims, found: Standing, organisation_id: OrganisationId
+) -> frozenset[Access]:
+    """What a caller may do in an organisation; refuses one that does not belong to it.
 
-    Clients of an external issuer need no row of ours, but a row that was disabled shuts them out.
+    Organisation and scopes are what the issuer says or else what our row does. Clients of an
+    external issuer need no row of ours, but a row that was disabled shuts them out.
     """
-    client_id = ClientId(claims.client_id)
+    if found.is_disabled:
+        raise InvalidKey(f"client {claims.client_id} is disabled")
+    if claims.organisation_id is None and found.client_organisation_id is None:
+        raise InvalidKey(f"no client {claims.client_id}")
+    if (claims.organisation_id or found.client_organisation_id) != organisation_id:
+        raise NotEntitled(
+            f"client {claims.client_id} does not belong to organisation {organisation_id}"
+        )
     if claims.organisation_id is None:
-        client, _ = await store.client(client_id)
-        return client.organisation_id
-    if await store.is_disabled(client_id):
-        raise InvalidKey(f"client {client_id} is disabled")
-    return claims.organisation_id
+        return found.scopes
+    return ALL if claims.scopes is None else claims.scopes

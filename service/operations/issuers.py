@@ -20,6 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.jws import extract_compact
 
+from catalog.access import Access
 from catalog.errors import InvalidToken, Unavailable
 from catalog.organisations import ClientId, OrganisationId
 from catalog.store.database import Database
@@ -45,6 +46,8 @@ class Claims:
     client_id: ClientId
     #: None when the issuer leaves it to our own rows which organisation a client belongs to.
     organisation_id: OrganisationId | None
+    #: None when the issuer leaves it to our own rows, or to nobody, what a client may do.
+    scopes: frozenset[Access] | None
     lasts: timedelta
 
 
@@ -64,6 +67,7 @@ class Expected:
     leeway: timedelta
     client_claim: str = "client_id"
     organisation_claim: str | None = None
+    scope_claim: str | None = None
 
 
 class Issuer:
@@ -107,8 +111,17 @@ class Issuer:
         return Claims(
             client_id=ClientId(client_id),
             organisation_id=OrganisationId(organisation_id) if organisation_id else None,
+            scopes=None
+            if expected.scope_claim is None
+            else _scopes(said.get(expected.scope_claim)),
             lasts=timedelta(seconds=said["exp"] - time.time()) + expected.leeway,
         )
+
+
+def _scopes(said: object) -> frozenset[Access]:
+    """Those of a claim that are ours: words apart by blanks (RFC 8693), or a list of them."""
+    words = said.split() if isinstance(said, str) else said if isinstance(said, list) else ()
+    return frozenset(each for each in Access if each in words)
 
 
 def _reason(error: Exception) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from catalog.audit import Action, ObjectKind
 from catalog.identities import Namespace, NamespaceDraft
 from catalog.organisations import Caller
+from catalog.store.audit import AuditStore
 from catalog.store.database import Database
 from catalog.store.namespaces import NamespaceStore
 
@@ -26,4 +28,6 @@ class Namespaces:
     async def register(self, draft: NamespaceDraft, *, by: Caller) -> Namespace:
         """Register a custom namespace; refuses with AlreadyExists a code that is taken."""
         async with self._database.transaction() as db:
-            return await NamespaceStore(db).register(by.scope, draft)
+            made = await NamespaceStore(db).register(by.scope, draft)
+            await AuditStore(db).note(by, Action.CREATE, ObjectKind.NAMESPACE, made.code)
+            return made

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog import schema_documents
+from catalog.audit import Action, ObjectKind
 from catalog.errors import Invalid, InvalidField, NotFound
 from catalog.identities import Namespace
 from catalog.organisations import Caller
 from catalog.schemas import Descriptor, IdentityDescriptor, Kind, Path, Schema, field_at
+from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.descriptors import DescriptorStore
 from catalog.store.namespaces import NamespaceStore
@@ -52,7 +54,9 @@ class Schemas:
     async def register(self, document: Document, *, by: Caller) -> Schema:
         """Register a schema; refuses a document that cannot be read as one."""
         async with self._database.transaction() as db:
-            return await SchemaStore(db).add(by.scope, document, actor=by.client_id)
+            made = await SchemaStore(db).add(by.scope, document, actor=by.client_id)
+            await AuditStore(db).note(by, Action.CREATE, ObjectKind.SCHEMA, made.id)
+            return made
 
     async def find(self, id: str, *, by: Caller) -> Schema:
         async with self._database.transaction() as db:
@@ -75,6 +79,7 @@ class Schemas:
             old = await schemas.lock(by.scope, id)
             document = change(old.document)
             _must_be_compatible(old, document)
+            await AuditStore(db).note(by, Action.CHANGE, ObjectKind.SCHEMA, old.id)
             return await schemas.revise(by.scope, old.id, document)
 
     async def union(self, *, by: Caller) -> Union:
@@ -105,9 +110,13 @@ class Schemas:
             identity = IdentityDescriptor(
                 path=draft.path, namespace=namespace.code, is_primary=draft.is_primary
             )
-            return await DescriptorStore(db).add(
+            made = await DescriptorStore(db).add(
                 by.scope, schema.id, identity, document=draft.document
             )
+            await AuditStore(db).note(
+                by, Action.CREATE, ObjectKind.DESCRIPTOR, made.id, schema=schema.id
+            )
+            return made
 
     async def descriptors(self, *, by: Caller) -> tuple[Descriptor, ...]:
         async with self._database.transaction() as db:

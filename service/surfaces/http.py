@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from catalog.errors import InvalidField, TooLarge
 from catalog.organisations import Caller
+from service.operations.audit import AuditLog
 from service.operations.batches import Batches
 from service.operations.callers import Callers
 from service.operations.data_access import DataAccess
@@ -41,6 +42,7 @@ _NO_NUL = "the character U+0000 is not allowed in text"
 class Operations:
     """Everything a surface may ask of the service, by topic."""
 
+    audit: AuditLog
     batches: Batches
     callers: Callers
     data_access: DataAccess

@@ -16,6 +16,7 @@ from catalog.organisations import OrganisationId, Scope
 from catalog.store.database import Connection, Database
 from service import assembly
 from service.operations.callers import Callers, Credentials
+from service.operations.rates import Rates
 from service.operations.remembered import Remembered
 from service.settings import TokenSettings
 
@@ -35,7 +36,7 @@ def callers(database: Database, tmp_path: Path) -> Callers:
     settings = TokenSettings(
         issuer="https://issuer.example", audience="exports", jwks_file=file, client_claim="azp"
     )
-    return Callers(database, assembly.issuer(database, settings))
+    return Callers(database, assembly.issuer(database, settings), Rates(0))
 
 
 def said(organisation: str, *, vouched: str | None = None, sandbox: str = "prod") -> Credentials:

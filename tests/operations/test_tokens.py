@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from joserfc.jws import extract_compact
 
+from catalog.access import ALL
 from catalog.errors import InvalidKey, InvalidToken
 from catalog.organisations import Client, ClientId, Scope
 from catalog.store.database import Connection, Database
@@ -25,7 +26,7 @@ async def client(scope: Scope, database: Database) -> Client:
         id=ClientId("client"),
         organisation_id=scope.organisation_id,
         name="a client",
-        scopes=frozenset({"openid"}),
+        scopes=ALL,
     )
     async with database.transaction() as db:
         await OrganisationStore(db).enrol(client, secret_hash=secret_hash("right"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from catalog.access import ALL
 from catalog.errors import AlreadyExists, InvalidKey, NotFound
 from catalog.organisations import Client, ClientId, OrganisationId, Scope
 from catalog.store.database import Connection, Database
@@ -12,9 +13,7 @@ from catalog.store.secrets import IDENTITY_SECRET, SecretStore
 
 
 def a_client(organisation_id: OrganisationId) -> Client:
-    return Client(
-        id=ClientId("client"), organisation_id=organisation_id, name="c", scopes=frozenset("ab")
-    )
+    return Client(id=ClientId("client"), organisation_id=organisation_id, name="c", scopes=ALL)
 
 
 async def test_making_what_is_there_changes_nothing(db: Connection):

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from joserfc.jwk import RSAKey
 
+from catalog.access import ALL, Access
 from catalog.organisations import Client, ClientId, Scope
 from catalog.store.database import Database
 from catalog.store.organisations import OrganisationStore
@@ -80,10 +81,15 @@ async def stranger(running: TestServer) -> AsyncIterator[HttpClient]:
 
 
 async def headers_for(
-    scope: Scope, database: Database, operations: Operations, *, client_id: str | None = None
+    scope: Scope,
+    database: Database,
+    operations: Operations,
+    *,
+    client_id: str | None = None,
+    scopes: frozenset[Access] = ALL,
 ) -> Mapping[str, str]:
     """Enrol a client in an organisation and return the headers it sends."""
-    enrolled = await a_client(scope, database, client_id=client_id)
+    enrolled = await a_client(scope, database, client_id=client_id, scopes=scopes)
     issued = await operations.tokens.sign(enrolled)
     return {
         "Authorization": f"Bearer {issued.token}",
@@ -94,13 +100,18 @@ async def headers_for(
 
 
 async def a_client(
-    scope: Scope, database: Database, *, client_id: str | None = None, secret: str | None = None
+    scope: Scope,
+    database: Database,
+    *,
+    client_id: str | None = None,
+    secret: str | None = None,
+    scopes: frozenset[Access] = ALL,
 ) -> Client:
     client = Client(
         id=ClientId(client_id or f"client-of-{scope.organisation_id}"),
         organisation_id=scope.organisation_id,
         name="a client",
-        scopes=frozenset({"openid"}),
+        scopes=scopes,
     )
     async with database.transaction() as db:
         await OrganisationStore(db).enrol(client, secret_hash=secret_hash(secret or new_secret()))

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 from catalog.errors import InvalidField, MissingCredentials, MissingOrganisation
 from catalog.organisations import DEFAULT_SANDBOX, OrganisationId
 from service.operations.callers import Credentials
+from service.surfaces.adobe.access import permit
 from service.surfaces.http import CALLER, OPERATIONS, REQUEST_ID
 
 #: Every path below asks for credentials, also those that lead nowhere.
@@ -18,9 +19,11 @@ GUARDED = "/data/"
 async def identify_callers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Put the caller beside the request before any handler sees it, or refuse."""
     if request.path.lower().startswith(GUARDED):
-        request[CALLER] = await request.app[OPERATIONS].callers.identify(
+        caller = await request.app[OPERATIONS].callers.identify(
             _credentials(request), request_id=request[REQUEST_ID]
         )
+        request[CALLER] = caller
+        permit(request, caller)
     return await handler(request)
 
 

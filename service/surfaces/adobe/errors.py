@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -25,6 +26,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.MissingOrganisation: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.MissingCredentials: HTTPStatus.FORBIDDEN,
@@ -33,6 +35,10 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.InvalidKey: HTTPStatus.FORBIDDEN,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotEntitled: HTTPStatus.FORBIDDEN,
+    errors.InsufficientScope: HTTPStatus.FORBIDDEN,
+    errors.Limited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyCalls: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyJobs: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -80,13 +86,27 @@ def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     """The answer to a refusal."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     number, words = GATEWAY.get(type(refusal), (refusal.code, str(refusal)))
-    headers = {}
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-    if isinstance(refusal, errors.Unavailable):  # not of OutcomeUnknown: its caller must look
-        headers["Retry-After"] = "1"
     body = problem(request, status, code=refusal.code, detail=str(refusal))
+    headers = _headers(refusal, status)
     return answer({**body, "error_code": number, "message": words}, status, headers)
+
+
+def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
+    """What a refusal says to the HTTP library of its caller: get a token, wait, go away."""
+    match refusal:
+        case errors.Limited():
+            return {"Retry-After": str(ceil(refusal.retry_after.total_seconds()))}
+        case errors.Unavailable():  # not OutcomeUnknown: its caller must look
+            return {"Retry-After": "1"}
+        case errors.InsufficientScope():
+            return {
+                "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{refusal.needed}"'
+            }
+        case errors.TooSlow():
+            return {"Connection": "close"}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return {}
 
 
 def problem(
