@@ -123,6 +123,8 @@ def _fragments(batch: Batch, promoted: Promoted) -> list[dict[str, object]]:
             "ingest_number": batch.ingest_number,
             "ingested_at": batch.ingested_at.isoformat(),
             "is_upsert": False,
+            "added": batch.ingest_number,
+            "added": batch.ingest_number,
         }
         for file in promoted.store_files
     ]

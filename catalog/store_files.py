@@ -40,3 +40,5 @@ class StoreFile:
     ingested_at: datetime
     #: Rows of this file patch records instead of replacing them.
     is_upsert: bool
+    #: Commit number of the first snapshot that has it.
+    added: int

@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 
 from catalog.store_files import StoreFileKind
 from service.engine.columns import column_in
-from service.engine.identity import Labelling
 from service.engine.kernel import ordered_with_text
-from service.engine.labels import keys_of
+from service.engine.labels import Excluded, keys_of
 from service.engine.maps import spelt
 from service.engine.ranking import Keys, places, run_offsets
 from service.engine.snapshot import Snapshot
@@ -29,26 +28,23 @@ _NOBODY = pa.schema(
 ).empty_table()
 
 
-def write_exclusions(labelling: Labelling, snapshot: Snapshot, key: str, files: Files) -> Written:
+def write_exclusions(excluded: Excluded, snapshot: Snapshot, key: str, files: Files) -> Written:
     """Store one row per excluded profile: the reason, and all identities that were seen of it."""
-    components = labelling.excluded_components()
-    excluded = labelling.identity.at(labelling.is_excluded)
-    component = np.searchsorted(components, labelling.representative[labelling.is_excluded])
-    mentions = pa.concat_tables([_NOBODY, *_mentions(snapshot, files, excluded)])
+    mentions = pa.concat_tables([_NOBODY, *_mentions(snapshot, files, excluded.identity)])
     mentions = mentions.unify_dictionaries()
     namespace, spellings = spelt(mentions.column("namespace"), snapshot.order.namespaces)
     value = mentions.column("value").combine_chunks()
-    profile = component[mentions.column("place").to_numpy()]
+    profile = excluded.profile[mentions.column("place").to_numpy()]
     order = ordered_with_text([profile, namespace], value)
     identities = pa.StructArray.from_arrays(
         [spellings.take(pa.array(namespace[order])), value.take(pa.array(order))],
         names=["namespace", "id"],
     )
-    offsets = pa.array(run_offsets(profile[order], len(components)), pa.int32())
+    offsets = pa.array(run_offsets(profile[order], excluded.profile_count), pa.int32())
     table = pa.table(
         {
-            "reason": pa.array([TOO_MANY_IDENTITIES] * len(components)),
-            "identityCount": pa.array(np.bincount(component, minlength=len(components))),
+            "reason": pa.array([TOO_MANY_IDENTITIES] * excluded.profile_count),
+            "identityCount": pa.array(np.bincount(excluded.profile)),
             "identities": pa.ListArray.from_arrays(offsets, identities),
         }
     )

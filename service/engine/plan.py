@@ -7,7 +7,7 @@ it. Later attempts go on from it, unless their engine would have planned otherwi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,13 +17,19 @@ from catalog.merge_policies import IdentityGraph
 from catalog.store_files import StoreFileKind
 from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
-from service.engine.identity import Labelling, label
-from service.engine.labels import keys_of, open_labels, write_labels
-from service.engine.orders import ENGINE_VERSION, ExportOrder, NewFile, Planned, Progress
-from service.engine.ranking import Keys
+from service.engine.labelling import Labeller
+from service.engine.labels import open_labels
+from service.engine.orders import (
+    ENGINE_VERSION,
+    ExportOrder,
+    NewFile,
+    NewLabelling,
+    Planned,
+    Progress,
+)
 from service.engine.scatter import SCATTERED, Scatter
 from service.engine.snapshot import Snapshot
-from service.engine.store_files import KEY_HI, KEY_LO, StoreFile
+from service.engine.store_files import StoreFile
 from service.storage.files import Files
 
 Report = Callable[[Progress], None]
@@ -38,6 +44,8 @@ _CIRCUMSTANCES = frozenset(
         "part_row_count",
         "part_size_bytes",
         "slice_size_bytes",
+        "labelling",
+        "labelling_size_bytes",
     }
 )
 
@@ -50,14 +58,24 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Batches that one task fills side by side: each keeps a file open, and rows that wait for it.
+BATCHES_OF_A_TASK = 16
+
+
 class Task(Document):
-    """A run of consecutive prefixes, which becomes one part."""
+    """A run of consecutive prefixes, which becomes one part of each of some batches."""
 
     first: int
     stop: int
+    #: Places of batches among those that the export fills.
+    first_batch: int = 0
+    stop_batch: int = 1
 
     def prefixes(self) -> range:
         return range(self.first, self.stop)
+
+    def batches(self) -> range:
+        return range(self.first_batch, self.stop_batch)
 
 
 class Run(Document):
@@ -120,9 +138,15 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
         libraries=_libraries(),
         order_digest=_digest(order),
         depth=load.depth,
-        tasks=tuple(Task(first=first, stop=stop) for first, stop in tasks(load, snapshot)),
+        tasks=tuple(
+            Task(first=first, stop=stop, first_batch=batches[0], stop_batch=batches[-1] + 1)
+            for batches in _batched(order.batch_count)
+            for first, stop in tasks(load, snapshot)
+        ),
     )
+    labelling = None
     if order.identity_graph is IdentityGraph.PRIVATE:
+        plan, labelling = _labelled(plan, snapshot, files)
         plan = _stitched(plan, snapshot, files, report)
     key = f"{order.folder}/plan.json"
     with files.create(key) as sink:
@@ -132,29 +156,45 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
         engine_version=ENGINE_VERSION,
         task_count=plan.task_count,
         exclusions=plan.exclusions,
+        labelling=labelling,
     )
 
 
+def _labelled(plan: Plan, snapshot: Snapshot, files: Files) -> tuple[Plan, NewLabelling | None]:
+    """Add to a plan who is who; also give the labelling when it had to be made for it."""
+    labeller = Labeller(snapshot, files)
+    if labeller.saved_key is not None:
+        return plan.model_copy(update={"labels": labeller.saved_key}), None
+    if not labeller.is_needed:
+        return plan, None
+    labelling = labeller.write(f"{snapshot.order.folder}/labels.parquet")
+    return plan.model_copy(update={"labels": labelling.key}), labelling
+
+
+def _batched(batch_count: int) -> list[range]:
+    """Share batches out among tasks that each read the same rows."""
+    starts = range(0, batch_count, BATCHES_OF_A_TASK)
+    return [range(first, min(first + BATCHES_OF_A_TASK, batch_count)) for first in starts]
+
+
 def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> Plan:
-    """Add to a plan who is who, who is left out, and the rows that had to be moved."""
-    labelling = _labelling(snapshot, files)
-    if labelling is None:
-        return plan
+    """Add to a plan who is left out, and the rows that had to be moved."""
     folder = snapshot.order.folder
-    plan = plan.model_copy(update={"labels": f"{folder}/labels.parquet"})
-    write_labels(labelling, f"{folder}/labels.parquet", files)
-    excluded_count = len(labelling.excluded_components())
-    if excluded_count:
-        written = write_exclusions(labelling, snapshot, f"{folder}/exclusions.parquet", files)
+    labels = open_labels(plan.labels, files, snapshot.order.identities_per_profile)
+    if labels is None:
+        return plan
+    excluded = labels.excluded()
+    if excluded.profile_count:
+        written = write_exclusions(excluded, snapshot, f"{folder}/exclusions.parquet", files)
         exclusions = NewFile(
             key=written.key,
             size_bytes=written.size_bytes,
-            row_count=excluded_count,
+            row_count=excluded.profile_count,
             sha256=written.sha256,
         )
-        plan = plan.model_copy(update={"exclusions": exclusions, "excluded_count": excluded_count})
-    labels = open_labels(plan.labels, files)
-    assert labels is not None
+        plan = plan.model_copy(
+            update={"exclusions": exclusions, "excluded_count": excluded.profile_count}
+        )
     scatter = Scatter(
         snapshot=snapshot, labels=labels, depth=plan.depth, folder=folder, files=files
     )
@@ -164,28 +204,6 @@ def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> P
         runs += [Run(kind=kind, key=key) for key in scatter.runs(kind)]
     report(Progress(phase="planning", done=len(SCATTERED), total=len(SCATTERED)))
     return plan.model_copy(update={"runs": tuple(runs)})
-
-
-def _labelling(snapshot: Snapshot, files: Files) -> Labelling | None:
-    """Label the identities of the snapshot; None when nothing links any two."""
-    ends, other_ends = [], []
-    for number in snapshot.numbers(StoreFileKind.LINKS):
-        file = StoreFile(files.open(snapshot.files[number].key))
-        rows = file.slice(0, 0, snapshot.columns(StoreFileKind.LINKS))
-        ends.append(keys_of(rows))
-        other_ends.append(keys_of(rows, "other_hi", "other_lo"))
-    if not any(map(len, ends)):
-        return None
-    main = _main_keys(snapshot, files)
-    limit = snapshot.order.identities_per_profile
-    return label(Keys.joined(ends), Keys.joined(other_ends), main, limit)
-
-
-def _main_keys(snapshot: Snapshot, files: Files) -> Iterator[Keys]:
-    for number in snapshot.main_dataset_files():
-        file = StoreFile(files.open(snapshot.files[number].key))
-        for group in range(len(file.layout.prefixes)):
-            yield keys_of(file.read_group(group, (KEY_HI, KEY_LO)))
 
 
 def _check_secrets(snapshot: Snapshot, files: Files) -> None:

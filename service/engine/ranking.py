@@ -29,7 +29,7 @@ class Keys:
     hi: Uint64s
     lo: Uint64s
 
-    def at(self, rows: Ints | Bools) -> Self:
+    def at(self, rows: Sortable) -> Self:
         """Give the keys at some positions, or those that a mask keeps."""
         return self.__class__(self.hi[rows], self.lo[rows])
 

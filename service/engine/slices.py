@@ -66,7 +66,7 @@ class SliceReader:
             for number in snapshot.numbers(kind)
         ]
         self._runs = [StoreFile(files.open(run.key)) for run in plan.runs if run.kind is kind]
-        self._labels = open_labels(plan.labels, files)
+        self._labels = open_labels(plan.labels, files, snapshot.order.identities_per_profile)
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""

@@ -2,44 +2,51 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.identity import label
-from service.engine.ranking import Keys
+from service.engine.identity import Components
 from tests.engine.oracle import Graph
 
-nodes = st.integers(0, 15)
+NODES = 16
+nodes = st.integers(0, NODES - 1)
+links = st.lists(st.tuples(nodes, nodes), max_size=30)
 
 
-def keys(*numbers):
-    """Keys that all share their high half with another."""
-    return Keys(np.array(numbers, np.uint64) // 2, np.array(numbers, np.uint64))
+def components(*portions):
+    joined = Components(NODES)
+    for portion in portions:
+        ends = np.array(portion, np.int32).reshape(-1, 2)
+        joined.join(ends[:, 0], ends[:, 1])
+    return joined
 
 
-def profiles(links, main=(), limit=50):
-    labelling = label(
-        keys(*(a for a, _ in links)), keys(*(b for _, b in links)), [keys(*main)], limit
-    )
-    return dict(zip(labelling.identity.lo.tolist(), labelling.profile.lo.tolist(), strict=True))
-
-
-@given(st.lists(st.tuples(nodes, nodes), min_size=1), st.lists(nodes))
-def test_a_component_is_represented_by_its_smallest_key_of_the_main_data_set(links, main):
+def members(links):
+    """For each node the nodes it is linked with, itself included."""
     graph = Graph()
     for link in links:
         graph.link([("n", str(node)) for node in link])
-    found = profiles(links, main)
-    for node, representative in found.items():
-        members = {int(value) for _, value in graph.of(("n", str(node)))}
-        assert representative == min(members & set(main) or members)
+    return [sorted(int(value) for _, value in graph.of(("n", str(n)))) for n in range(NODES)]
 
 
-@given(st.permutations([(1, 2), (2, 3), (4, 5), (5, 1), (8, 9)]))
-def test_the_order_of_links_does_not_matter(links):
-    assert profiles(links) == {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 8: 8, 9: 8}
+@given(links, st.sets(nodes))
+def test_a_component_is_represented_by_its_smallest_main_identity_else_its_smallest(links, main):
+    is_main = np.isin(np.arange(NODES), list(main))
+    chosen = components(links).representatives(is_main)
+    for node, group in enumerate(members(links)):
+        assert chosen[node] == min(main & set(group) or group)
 
 
-def test_components_over_the_limit_are_excluded_whole():
-    links = [(1, 2), (2, 3), (4, 5)]
-    labelling = label(keys(1, 2, 4), keys(2, 3, 5), [], 2)
-    assert labelling.is_excluded.tolist() == [True, True, True, False, False]
-    assert len(labelling.excluded_components()) == 1
-    assert profiles(links, limit=3) == {1: 1, 2: 1, 3: 1, 4: 4, 5: 4}
+@given(links)
+def test_each_identity_knows_how_many_its_component_has(links):
+    assert components(links).sizes().tolist() == [len(group) for group in members(links)]
+
+
+@given(st.lists(links, max_size=5), st.randoms())
+def test_neither_the_order_of_links_nor_their_portions_matter(portions, random):
+    together = [link for portion in portions for link in portion]
+    random.shuffle(together)
+    assert components(*portions).smallest.tolist() == components(together).smallest.tolist()
+
+
+def test_a_long_chain_is_one_component_in_whatever_portions_it_comes():
+    chain = [(n, n + 1) for n in range(NODES - 1)]
+    portions = [chain[::2], chain[1::2][::-1]]
+    assert components(*portions).smallest.tolist() == [0] * NODES

@@ -1,0 +1,173 @@
+"""Derives labellings: from all links of a snapshot, or from an earlier labelling and newer links.
+
+Both ways give the same file. An earlier labelling counts as links between its identities and
+their representatives; what its profiles are made of is thereby said in full, as long as none of
+the links it was made from has gone since. Links that do not fit into memory together are divided
+on disk; see :mod:`~service.engine.link_ends`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.store_files import StoreFileKind
+from service.engine.identity import Components, Numbers
+from service.engine.labels import (
+    IDENTITY_COUNT,
+    IS_MAIN,
+    PROFILE_HI,
+    PROFILE_LO,
+    ROW_BYTES,
+    SCHEMA,
+    key_groups,
+    keys_of,
+)
+from service.engine.link_ends import LinkEnds, NumberedEnds, depth_within
+from service.engine.orders import NewLabelling
+from service.engine.ranking import Bools, Keys, places
+from service.engine.snapshot import Snapshot
+from service.engine.store_files import (
+    KEY_HI,
+    KEY_LO,
+    StoreFile,
+    StoreFileWriter,
+    depth_for,
+)
+from service.storage.files import Files
+
+_OTHER = ("other_hi", "other_lo")
+
+
+class Labeller:
+    """Labels one snapshot, starting from the labelling that its order names, if any."""
+
+    def __init__(self, snapshot: Snapshot, files: Files) -> None:
+        self._files = files
+        self._budget_bytes = snapshot.order.labelling_size_bytes
+        self._main_dataset_id = snapshot.main_dataset_id
+        self._saved = snapshot.order.labelling
+        known_at = -1 if self._saved is None else self._saved.commit
+        links = snapshot.all(StoreFileKind.LINKS)
+        self._links = [snapshot.files[n] for n in links if snapshot.files[n].added > known_at]
+        self._is_main_known = (
+            self._saved is not None and self._saved.main_dataset_id == self._main_dataset_id
+        )
+        main = [snapshot.files[n] for n in snapshot.main_dataset_files()]
+        self._main = [one for one in main if not self._is_main_known or one.added > known_at]
+        self._known_main = [one for one in main if one not in self._main]
+
+    @property
+    def saved_key(self) -> str | None:
+        """The key of the saved labelling when it says all there is to say already."""
+        is_whole = self._is_main_known and not self._links and not self._main
+        return self._saved.key if self._saved is not None and is_whole else None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether any two identities of the snapshot may be linked."""
+        return self._saved is not None or any(file.row_count for file in self._links)
+
+    def write(self, key: str) -> NewLabelling:
+        """Derive the labelling of the snapshot and store it under a key."""
+        with self._files.scratch(key.rpartition("/")[0]) as scratch:
+            ends = LinkEnds(scratch, depth_within(self._end_count(), self._budget_bytes))
+            for keys, others in self._known_links():
+                ends.add(keys, others)
+            numbered, depth = ends.numbered(), ends.depth
+            components = Components(numbered.identity_count)
+            for here, there in numbered.portions():
+                components.join(here, there)
+            is_main = self._marked(numbered, depth)
+            representative, size = components.representatives(is_main), components.sizes()
+            del components
+            with self._files.create(key) as sink:
+                file_depth = max(depth, depth_for(numbered.identity_count * ROW_BYTES))
+                writer = StoreFileWriter(sink, SCHEMA, depth=file_depth, secret=None)
+                for bucket in range(1 << depth):
+                    rows = numbered.numbers(bucket)
+                    writer.write_sorted(
+                        _rows(numbered, bucket, representative[rows], size[rows], is_main[rows])
+                    )
+                writer.close()
+            row_count = numbered.identity_count
+        written = sink.written()
+        return NewLabelling(
+            key=written.key,
+            size_bytes=written.size_bytes,
+            row_count=row_count,
+            sha256=written.sha256,
+            main_dataset_id=self._main_dataset_id,
+        )
+
+    def _known_links(self) -> Iterator[tuple[Keys, Keys]]:
+        if self._saved is not None:
+            saved = StoreFile(self._files.open(self._saved.key))
+            for group in range(len(saved.layout.prefixes)):
+                rows = saved.read_group(group, (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO))
+                yield keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
+        for link_file in self._links:
+            file = StoreFile(self._files.open(link_file.key))
+            for group in range(len(file.layout.prefixes)):
+                rows = file.read_group(group, (KEY_HI, KEY_LO, *_OTHER))
+                yield keys_of(rows), keys_of(rows, *_OTHER)
+
+    def _end_count(self) -> int:
+        count = sum(file.row_count for file in self._links)
+        if self._saved is not None:
+            saved = StoreFile(self._files.open(self._saved.key))
+            count += sum(group.row_count for group in saved.groups((KEY_HI,)))
+        return 2 * count
+
+    def _marked(self, numbered: NumberedEnds, depth: int) -> Bools:
+        """Mark the identities that are keys of the main data set's records."""
+        is_main = np.zeros(numbered.identity_count, np.bool_)
+        main = [StoreFile(self._files.open(file.key)) for file in self._main]
+        known_main = [StoreFile(self._files.open(file.key)) for file in self._known_main]
+        saved = None
+        if self._saved is not None and self._is_main_known:
+            saved = StoreFile(self._files.open(self._saved.key))
+        for bucket, identities in enumerate(numbered.keys):
+            marks = is_main[numbered.numbers(bucket)]
+            _mark(marks, identities, main, bucket, depth)
+            if saved is None:
+                continue
+            rows = saved.slice(bucket, depth, (KEY_HI, KEY_LO, IS_MAIN))
+            at = places(keys_of(rows), identities)
+            marks[at[rows.column(IS_MAIN).to_numpy()]] = True
+            # Older files need to be asked about identities alone that nothing linked till now.
+            new = np.ones(len(identities), np.bool_)
+            new[at] = False
+            new_marks = np.zeros(np.count_nonzero(new), np.bool_)
+            _mark(new_marks, identities.at(new), known_main, bucket, depth)
+            marks[np.flatnonzero(new)[new_marks]] = True
+        return is_main
+
+
+def _mark(
+    marks: Bools, identities: Keys, files: Sequence[StoreFile], prefix: int, depth: int
+) -> None:
+    """Mark the identities under a prefix that any of the files has as a key."""
+    if not len(identities):
+        return
+    for file in files:
+        for keys in key_groups(file, prefix, depth):
+            found = places(keys, identities)
+            marks[found[found >= 0]] = True
+
+
+def _rows(
+    numbered: NumberedEnds, bucket: int, representative: Numbers, size: Numbers, is_main: Bools
+) -> pa.Table:
+    identity, profile = numbered.keys[bucket], numbered.keys_at(representative)
+    columns = {
+        KEY_HI: np.ascontiguousarray(identity.hi),
+        KEY_LO: np.ascontiguousarray(identity.lo),
+        PROFILE_HI: profile.hi,
+        PROFILE_LO: profile.lo,
+        IDENTITY_COUNT: size.astype(np.int32),
+        IS_MAIN: is_main,
+    }
+    return pa.table({name: pa.array(column) for name, column in columns.items()}, schema=SCHEMA)
