@@ -101,7 +101,7 @@ UNION_OF: Mapping[str, SchemaId] = MappingProxyType(
 )
 #: Top-level names no schema may use: the columns store files add, and the list of events that
 #: exported profiles carry.
-RESERVED_NAMES = frozenset({"_key_hi", "_key_lo", "_seq", "timeSeriesEvents"})
+RESERVED_NAMES = frozenset({"_key_hi", "_key_lo", "_seq", "_mark", "timeSeriesEvents"})
 
 
 def leaves(fields: tuple[Field, ...], above: Path = ()) -> Iterator[tuple[Path, Field]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
 from service.engine.orders import NewStoreFile
-from service.engine.spill import SortedRows, Sorting
+from service.engine.spill import Settling, SortedRows, Sorting
 from service.engine.store_files import SEQ, StoreFileWriter, depth_for
 from service.engine.store_rows import (
     IDENTITIES,
@@ -27,6 +27,7 @@ from service.engine.store_rows import (
     sorted_events,
     sorted_records,
 )
+from service.engine.words import Words
 from service.storage.files import Files
 
 #: What is held before it is sorted and spilled; sorting takes twice as much again for a moment.
@@ -45,6 +46,7 @@ class _Target:
     schema: pa.Schema
     #: Brings sorted rows into the form they are stored in.
     finish: Callable[[pa.Table], pa.Table]
+    words: Words | None = None
 
 
 class ProfileRows:
@@ -55,12 +57,20 @@ class ProfileRows:
         self.codes: list[str] = []
         self._places: dict[str, int] = {}
         sort_fragments: Sorting = sorted_records if is_upsert else latest_records
-        self._fragments = _target(
-            StoreFileKind.EVENTS if is_event else StoreFileKind.RECORDS,
-            scratch,
+        self._words = Words(shape.schema)
+        kind = StoreFileKind.EVENTS if is_event else StoreFileKind.RECORDS
+        self._fragments = _Target(
+            kind,
+            _sorted_rows(
+                scratch / kind.value,
+                shape.schema,
+                sorted_events if is_event else sort_fragments,
+                FRAGMENT_BYTES,
+                self._words.settled,
+            ),
             shape.schema,
-            sorted_events if is_event else sort_fragments,
-            FRAGMENT_BYTES,
+            finish=self._words.spelt,
+            words=self._words,
         )
         self._identities = _Target(
             StoreFileKind.IDENTITIES,
@@ -70,14 +80,19 @@ class ProfileRows:
             IDENTITIES,
             finish=self._spelt,
         )
-        self._links = _target(StoreFileKind.LINKS, scratch, LINKS, distinct_links, LINK_BYTES)
+        self._links = _Target(
+            StoreFileKind.LINKS,
+            _sorted_rows(scratch / "links", LINKS, distinct_links, LINK_BYTES),
+            LINKS,
+            finish=_as_they_are,
+        )
 
     def add(self, rows: StoreRows, first: int) -> None:
         """Take rows whose file's first row has the running number ``first`` in the batch."""
         numbers = pa.array(rows.fragments.column(SEQ).to_numpy() + (first - 1))
         place = rows.fragments.schema.get_field_index(SEQ)
         fragments = rows.fragments.set_column(place, rows.fragments.schema.field(place), numbers)
-        self._fragments.rows.add(fragments)
+        self._fragments.rows.add(self._words.coded(fragments))
         self._identities.rows.add(self._numbered(rows))
         self._links.rows.add(rows.links)
 
@@ -117,16 +132,19 @@ class ProfileRows:
         return rows.set_column(place, IDENTITIES.field(place), spelt)
 
 
-def _target(
-    kind: StoreFileKind, scratch: Path, schema: pa.Schema, sorting: Sorting, run_bytes: int
-) -> _Target:
-    rows = _sorted_rows(scratch / kind.value, schema, sorting, run_bytes)
-    return _Target(kind, rows, schema, lambda sorted_rows: sorted_rows)
+def _as_they_are(rows: pa.Table) -> pa.Table:
+    return rows
 
 
-def _sorted_rows(folder: Path, schema: pa.Schema, sorting: Sorting, run_bytes: int) -> SortedRows:
+def _sorted_rows(
+    folder: Path,
+    schema: pa.Schema,
+    sorting: Sorting,
+    run_bytes: int,
+    settling: Settling = _as_they_are,
+) -> SortedRows:
     folder.mkdir()
-    return SortedRows(folder, schema, sorting, run_bytes)
+    return SortedRows(folder, schema, sorting, run_bytes, settling)
 
 
 def _write(
@@ -134,8 +152,9 @@ def _write(
 ) -> NewStoreFile:
     depth = depth_for(target.rows.size_bytes)
     row_count = 0
-    with files.create(f"{folder}/{target.kind}.parquet") as writing:
-        writer = StoreFileWriter(writing, target.schema, depth=depth, secret=secret)
+    words = target.words.found() if target.words is not None else None
+    with files.create(f"{folder}/{target.kind}.arrow") as writing:
+        writer = StoreFileWriter(writing, target.schema, depth=depth, secret=secret, words=words)
         for rows in target.rows.slices(depth):
             finished = target.finish(rows)
             writer.write_sorted(finished)

@@ -23,13 +23,24 @@ from service.engine.store_files import KEY_HI, prefixes
 BAND_DEPTH = 8
 
 Sorting: TypeAlias = "Callable[[pa.Table], pa.Table]"
+#: Brings rows that were added at different times into one form.
+Settling: TypeAlias = "Callable[[pa.Table], pa.Table]"
 
 
 class SortedRows:
     """Takes rows in any order and gives them back sorted. Not to be shared between threads."""
 
-    def __init__(self, folder: Path, schema: pa.Schema, sorting: Sorting, run_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        sorting: Sorting,
+        run_bytes: int,
+        settling: Settling,
+    ) -> None:
+        """Take rows of a schema; those added may differ from it in what ``settling`` evens out."""
         self._folder = folder
+        self._settling = settling
         self._schema = schema
         self._sorting = sorting
         self._run_bytes = run_bytes
@@ -59,12 +70,13 @@ class SortedRows:
         numbers = _bands(last)
         for first in range(0, 1 << BAND_DEPTH, bands):
             start, stop = np.searchsorted(numbers, [first, first + bands])
-            parts = [run.bands(first, first + bands) for run in self._runs]
+            parts = [self._settling(run.bands(first, first + bands)) for run in self._runs]
             yield self._sorting(pa.concat_tables([*parts, last.slice(start, stop - start)]))
 
     def _taken_over(self) -> pa.Table:
         held, self._held, self._held_bytes = self._held, [], 0
-        return pa.concat_tables([self._schema.empty_table(), *held])
+        settled = [self._settling(rows) for rows in held]
+        return pa.concat_tables(settled) if settled else self._settling(self._schema.empty_table())
 
 
 class _Run:

@@ -1,38 +1,49 @@
-"""The format of store files: rows sorted by identity key, in row groups cut at key prefixes.
+"""The format of store files: rows sorted by identity key, in groups cut at key prefixes.
+
+A store file is an uncompressed Arrow file. It is mapped into memory and its columns are used
+where they lie, because exports read the same rows again and again and decoding would cost them
+more than all else: see ``docs/decisions``. Texts that repeat are stored as *words*: each once in
+a dictionary of the whole file, and a small number in each row.
 
 A key is 128 bits in two unsigned columns. Its *prefix* at depth ``d`` is its first ``d`` bits.
-Every file has a depth of its own, chosen by its bytes, and one row group per prefix that
-occurs (several only where one prefix outgrows a row group). Because prefixes nest, a reader may
-ask for slices at any depth: finer ones are cut out of a row group, coarser ones are runs of
-them. What the columns beside the keys mean is not known here.
+Every file has a depth of its own, chosen by its bytes, and one group of rows (a record batch)
+per prefix that occurs, several only where one prefix outgrows a group. Because prefixes nest,
+a reader may ask for slices at any depth: finer ones are cut out of a group, coarser ones are
+runs of them. What the columns beside the keys mean is not known here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from service.engine.arrow_types import Column
 from service.engine.identity_keys import fingerprint
+from service.engine.nesting import whole
 
 #: The identity a row is about. Columns of our own start with an underscore and hold no dot, but
 #: so may a leaf of the root: promotion refuses schemas with these names.
 KEY_HI, KEY_LO = "_key_hi", "_key_lo"
 #: Running number of the row in its batch.
 SEQ = "_seq"
+#: Of events: the mark of the id, see :mod:`~service.engine.marks`; null without one.
+MARK = "_mark"
 
-#: Row groups hold about this much before encoding. A task decodes whole row groups: with 8 MiB,
-#: exports of files of a few MiB took twice as long and twice the memory; with 1 MiB, reading
-#: everything took a third longer.
-GROUP_BYTES = 2 << 20
-#: 4096 row groups of 2 MiB are 8 GiB; beyond that footers would cost more than finer groups save.
+#: Groups hold about this much. Slices are cut out of them without copying, so only the writer's
+#: memory speaks for small ones, and a footer that is quickly read for big ones.
+GROUP_BYTES = 8 << 20
+#: 4096 groups of 8 MiB are 32 GiB; beyond that footers would cost more than finer groups save.
 MAX_DEPTH = 12
+
+#: Texts with more words than 16 bits tell apart are stored as they are.
+MOST_WORDS = 1 << 16
 
 _METADATA_KEY = b"profile-exports"
 
@@ -46,22 +57,28 @@ class Sink(Protocol):
 
 
 class Layout(BaseModel):
-    """What a store file says of itself, as JSON in its key-value metadata."""
+    """What a store file says of itself, as JSON beside an empty record batch after the last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     depth: int
-    #: Of each row group, ascending.
+    #: Of each group, ascending.
     prefixes: tuple[int, ...]
+    #: Of each group.
+    row_counts: tuple[int, ...]
+    #: By column, of all groups.
+    column_bytes: dict[str, int]
+    #: Texts that are stored as words.
+    worded: tuple[str, ...] = ()
     #: Names the secret of the keys; null in files that live and die with a plan.
     secret: str | None
-    #: The column whose prefixes the row groups are cut at.
+    #: The column whose prefixes the groups are cut at.
     cut_at: str = KEY_HI
 
 
 def depth_for(size_bytes: int) -> int:
-    """Choose the depth of a file with this many bytes before encoding: 0 to 12."""
+    """Choose the depth of a file with this many bytes: 0 to 12."""
     return min(MAX_DEPTH, max(0, -(-size_bytes // GROUP_BYTES) - 1).bit_length())
 
 
@@ -88,31 +105,49 @@ class StoreFileWriter:
         depth: int,
         secret: bytes | None,
         cut_at: str = KEY_HI,
+        words: Mapping[str, Column] | None = None,
     ) -> None:
+        """Prepare for rows of a schema.
+
+        ``words`` names the texts that are stored as words, each with all its values, distinct
+        and none of them null; :func:`common_words` gives those of files that are rewritten.
+        Exports are several times faster on texts that repeat when all files of a data set store
+        them so. Rows may have such a column as plain text or as a dictionary of just these words.
+        A column that is a dictionary in ``schema`` must have one and the same in all rows.
+        """
         self._depth = depth
         self._secret = None if secret is None else fingerprint(secret)
         self._cut_at = cut_at
+        self._words = dict(words or {})
         self._prefixes: list[int] = []
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),
-            schema,
-            compression="zstd",
-            use_dictionary=text_columns(schema),
-            # Readers find their rows by prefix; footers with 4096 groups should be short.
-            write_statistics=False,
-        )
+        self._row_counts: list[int] = []
+        self._column_bytes = dict.fromkeys(schema.names, 0)
+        fields = [
+            field.with_type(pa.dictionary(code_type(self._words[field.name]), pa.string()))
+            if field.name in self._words
+            else field
+            for field in schema
+        ]
+        self._schema = pa.schema(fields)
+        self._dictionaries = dict(self._words)
+        self._writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), self._schema)
 
     def write(self, prefix: int, rows: pa.Table) -> None:
-        """Write the rows of one prefix, sorted by key, as one row group; none, when there are none.
+        """Write the rows of one prefix, sorted by key, as one group; none, when there are none.
 
         A prefix may be written again as long as no later one was: its rows then go on in another
-        row group, which is how an identity with more rows than fit into memory is stored.
+        group, which is how an identity with more rows than fit into memory is stored.
         """
         if self._prefixes and prefix < self._prefixes[-1]:
             raise ValueError(f"prefix {prefix} after {self._prefixes[-1]}: prefixes must ascend")
-        if rows.num_rows:
-            self._prefixes.append(prefix)
-            self._writer.write_table(rows, row_group_size=rows.num_rows)
+        if not rows.num_rows:
+            return
+        columns = [self._stored(field, rows) for field in self._schema]
+        for name, column in zip(self._schema.names, columns, strict=True):
+            self._column_bytes[name] += _column_bytes(column)
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._prefixes.append(prefix)
+        self._row_counts.append(rows.num_rows)
 
     def write_sorted(self, rows: pa.Table) -> None:
         """Write sorted rows of any prefixes, cutting them where the prefix changes."""
@@ -125,13 +160,73 @@ class StoreFileWriter:
         layout = Layout(
             depth=self._depth,
             prefixes=tuple(self._prefixes),
+            row_counts=tuple(self._row_counts),
+            column_bytes=self._column_bytes,
+            worded=tuple(self._words),
             secret=self._secret,
             cut_at=self._cut_at,
         )
-        self._writer.add_key_value_metadata(
-            {_METADATA_KEY.decode(): json.dumps(layout.model_dump(), separators=(",", ":"))}
+        self._writer.write_batch(
+            pa.RecordBatch.from_arrays(
+                [self._none_of(field) for field in self._schema], schema=self._schema
+            ),
+            custom_metadata={_METADATA_KEY: json.dumps(layout.model_dump(), separators=(",", ":"))},
         )
         self._writer.close()
+
+    def _stored(self, field: pa.Field[Any], rows: pa.Table) -> Column:
+        """Give a column of rows as the file has it."""
+        column = rows.column(field.name)
+        words = self._words.get(field.name)
+        if words is not None and not pa.types.is_dictionary(column.type):
+            codes = whole(pc.index_in(column, value_set=words)).cast(field.type.index_type)
+            if codes.null_count != column.null_count:
+                raise ValueError(f"{field.name} has a text that is none of its words")
+            return pa.DictionaryArray.from_arrays(codes, words)
+        one = whole(column)
+        if pa.types.is_dictionary(field.type):
+            known = self._dictionaries.setdefault(field.name, one.dictionary)
+            if one.dictionary is not known and not one.dictionary.equals(known):
+                raise ValueError(f"{field.name} has another dictionary than before")
+            codes = one.indices.cast(field.type.index_type)
+            return pa.DictionaryArray.from_arrays(codes, known)
+        return one
+
+    def _none_of(self, field: pa.Field[Any]) -> Column:
+        if not pa.types.is_dictionary(field.type):
+            return pa.array([], field.type)
+        dictionary = self._dictionaries.get(field.name, pa.array([], field.type.value_type))
+        return pa.DictionaryArray.from_arrays(pa.array([], field.type.index_type), dictionary)
+
+
+def code_type(words: Column) -> pa.DataType:
+    """Choose the narrowest type of numbers that tells all words apart."""
+    if len(words) <= 1 << 8:
+        return pa.uint8()
+    return pa.uint16() if len(words) <= MOST_WORDS else pa.int32()
+
+
+def common_words(files: Iterable[StoreFile]) -> dict[str, Column]:
+    """Give the words of texts that all of the files that have them store as words.
+
+    Texts that together have too many words are left out.
+    """
+    words: dict[str, list[Column] | None] = {}
+    for file in files:
+        for name in file.schema.names:
+            own = file.words(name)
+            known = words.setdefault(name, [])
+            if own is None or known is None:
+                words[name] = None
+            else:
+                known.append(own)
+    united = {name: pc.unique(pa.chunked_array(known)) for name, known in words.items() if known}
+    return {name: each for name, each in united.items() if len(each) <= MOST_WORDS}
+
+
+def _column_bytes(column: Column) -> int:
+    stored = column.indices if isinstance(column, pa.DictionaryArray) else column
+    return int(stored.nbytes)
 
 
 def _runs(sorted_prefixes: Uint64s) -> Iterable[tuple[int, int, int]]:
@@ -143,78 +238,64 @@ def _runs(sorted_prefixes: Uint64s) -> Iterable[tuple[int, int, int]]:
         yield int(sorted_prefixes[start]), start, stop
 
 
-def text_columns(schema: pa.Schema) -> list[str]:
-    """Give the Parquet paths of texts, which a dictionary may serve; numbers only pay for it."""
-    return [path for field in schema for path in _text_paths(field.name, field.type)]
-
-
-def _text_paths(path: str, type: pa.DataType) -> Iterable[str]:
-    if pa.types.is_dictionary(type) or pa.types.is_string(type):
-        yield path
-    elif pa.types.is_struct(type):
-        for field in type:
-            yield from _text_paths(f"{path}.{field.name}", field.type)
-    elif pa.types.is_map(type):
-        yield from _text_paths(f"{path}.key_value.key", type.key_type)
-        yield from _text_paths(f"{path}.key_value.value", type.item_type)
-    elif pa.types.is_list(type):
-        yield from _text_paths(f"{path}.list.element", type.value_type)
-
-
 class Group(NamedTuple):
-    """What a footer tells of one row group, for the columns asked for."""
+    """What is known of one group without looking at it, for the columns asked for."""
 
     prefix: int
     row_count: int
-    #: Before compression.
+    #: Its share of the columns' bytes, by rows.
     size_bytes: int
-    #: As stored.
-    stored_bytes: int
 
 
 class StoreFile:
-    """One open store file. Not to be shared between threads: it keeps what it read last."""
+    """One open store file. Not to be shared between threads: it keeps what it opened last."""
 
     def __init__(self, source: pa.NativeFile) -> None:
-        self._parquet = pq.ParquetFile(source)
-        metadata = self._parquet.metadata.metadata or {}
-        if _METADATA_KEY not in metadata:
-            raise ValueError("not a store file: its footer has no layout")
+        self._buffer = source.read_buffer()
+        self._columns: tuple[str, ...] | None = None
+        try:
+            self._arrow = pa.ipc.open_file(self._buffer)
+        except pa.ArrowInvalid as error:
+            raise ValueError("not a store file: it is no Arrow file") from error
+        last, metadata = self._last_batch()
+        if metadata is None or _METADATA_KEY not in metadata:
+            raise ValueError("not a store file: it has no layout")
         self.layout = Layout.model_validate_json(metadata[_METADATA_KEY])
-        self.schema: pa.Schema = self._parquet.schema_arrow.remove_metadata()
+        self._last = last
+        self._numbers = {name: number for number, name in enumerate(last.schema.names)}
+        #: The columns as they were given to the writer: texts are texts, however stored.
+        self.schema: pa.Schema = pa.schema([self._given(field) for field in last.schema])
         self._prefixes = np.array(self.layout.prefixes, np.uint64)
-        self._kept: tuple[tuple[int, int, tuple[str, ...]], pa.Table] | None = None
+
+    def words(self, name: str) -> Column | None:
+        """Give the words of a text; None when the file lacks it or stores it otherwise."""
+        return self._last.column(name).dictionary if name in self.layout.worded else None
 
     def groups(self, columns: Sequence[str]) -> list[Group]:
-        """Describe the row groups, in order; bytes are those of ``columns`` alone."""
-        metadata = self._parquet.metadata
-        # A leaf's name may hold dots, and nested columns add some of their own.
-        wanted = [
-            number
-            for number in range(metadata.num_columns)
-            if _root(metadata.schema.column(number).path, self.schema) in set(columns)
+        """Describe the groups, in order; bytes are those of ``columns`` alone."""
+        layout = self.layout
+        column_bytes = sum(layout.column_bytes.get(name, 0) for name in columns)
+        row_bytes = column_bytes / max(1, sum(layout.row_counts))
+        return [
+            Group(prefix, row_count, round(row_count * row_bytes))
+            for prefix, row_count in zip(layout.prefixes, layout.row_counts, strict=True)
         ]
-        described = []
-        for number, prefix in enumerate(self.layout.prefixes):
-            group = metadata.row_group(number)
-            chunks = [group.column(column) for column in wanted]
-            size_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
-            stored_bytes = sum(chunk.total_compressed_size for chunk in chunks)
-            described.append(Group(prefix, group.num_rows, size_bytes, stored_bytes))
-        return described
 
     def read_group(self, number: int, columns: Sequence[str]) -> pa.Table:
-        """Read columns of one row group; those that the file lacks are left out."""
-        return self._read(number, number + 1, columns)
+        """Read columns of one group; those that the file lacks are left out."""
+        return self._plain(self._read(number, number + 1, columns))
 
     def slice(self, prefix: int, depth: int, columns: Sequence[str]) -> pa.Table:
         """Read all rows whose key has the prefix, sorted as in the file.
 
-        Columns that the file lacks are left out. Ask in ascending order: the row groups read
-        last are kept, so that fine slices of a coarse file decode it once.
+        Columns that the file lacks are left out. But for texts that are stored as words, nothing
+        is copied: the rows lie where the file does.
         """
-        first, stop = self._groups_of(prefix, depth)
-        rows = self._read(first, stop, columns)
+        return self._plain(self.worded_slice(prefix, depth, columns))
+
+    def worded_slice(self, prefix: int, depth: int, columns: Sequence[str]) -> pa.Table:
+        """Read the same rows, with dictionaries where texts are stored as words; never copies."""
+        rows = self._read(*self._groups_of(prefix, depth), columns)
         if depth <= self.layout.depth or not rows.num_rows:
             return rows
         keys = rows.column(self.layout.cut_at).to_numpy()
@@ -232,25 +313,34 @@ class StoreFile:
         return int(first), int(stop)
 
     def _read(self, first: int, stop: int, columns: Sequence[str]) -> pa.Table:
-        present = tuple(name for name in columns if name in self.schema.names)
-        asked = (first, stop, present)
-        if self._kept is None or self._kept[0] != asked:
-            self._kept = None  # frees the last before the next is read
-            rows = self._parquet.read_row_groups(
-                list(range(first, stop)), columns=list(present), use_threads=False
-            )
-            self._kept = (asked, rows.select(list(present)))
-        return self._kept[1]
+        present = tuple(name for name in columns if name in self._numbers)
+        if present != self._columns:
+            included = sorted({self._numbers[name] for name in present})
+            options = pa.ipc.IpcReadOptions(included_fields=included)
+            self._arrow = pa.ipc.open_file(self._buffer, options=options)
+            self._columns = present
+        if not present:
+            return self._last.select([]).slice(0, 0)
+        batches = [self._arrow.get_batch(number) for number in range(first, stop)]
+        rows = pa.Table.from_batches(batches, self._arrow.schema)
+        return rows.select(list(present))
+
+    def _plain(self, rows: pa.Table) -> pa.Table:
+        schema = pa.schema([self.schema.field(name) for name in rows.schema.names])
+        return rows if rows.schema == schema else rows.cast(schema)
+
+    def _given(self, field: pa.Field[Any]) -> pa.Field[Any]:
+        return field.with_type(pa.string()) if field.name in self.layout.worded else field
+
+    def _last_batch(self) -> tuple[pa.RecordBatch, Mapping[bytes, bytes] | None]:
+        count = self._arrow.num_record_batches
+        if not count:
+            raise ValueError("not a store file: it has no layout")
+        last, metadata = self._arrow.get_batch_with_custom_metadata(count - 1)
+        return last, metadata
 
 
 def _position(sorted_keys: Uint64s, key: int) -> int:
     if key >> 64:
         return len(sorted_keys)
     return int(np.searchsorted(sorted_keys, np.uint64(key)))
-
-
-def _root(path: str, schema: pa.Schema) -> str:
-    """Give the column that a Parquet path such as ``tags.list.element`` lies in."""
-    while path not in schema.names:
-        path = path.rpartition(".")[0]
-    return path

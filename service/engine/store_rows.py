@@ -12,14 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.schemas import Field, Kind, leaves
-from service.engine.arrow_types import arrow_type, has_column
-from service.engine.nesting import Marks, Positions, taken
+from service.engine.arrow_types import Column, arrow_type, has_column
+from service.engine.marks import marks
+from service.engine.nesting import Marks, Positions, taken, whole
 from service.engine.packed_sort import ordered
 from service.engine.row_checks import EVENT_TIME
 from service.engine.row_identities import Identified
-from service.engine.store_files import KEY_HI, KEY_LO, SEQ
+from service.engine.store_files import KEY_HI, KEY_LO, MARK, SEQ
 
 Numbers = npt.NDArray[np.int64]
+
+EVENT_ID = "_id"
 
 _KEY = [pa.field(KEY_HI, pa.uint64()), pa.field(KEY_LO, pa.uint64())]
 
@@ -62,8 +65,11 @@ class Shape:
         ]
         self._unlinked = frozenset(unlinked)
         columns = [pa.field(".".join(path), arrow_type(leaf)) for path, leaf in self._leaves]
+        own = [*_KEY, pa.field(SEQ, pa.int64())]
+        if is_event:
+            own.append(pa.field(MARK, pa.uint64()))
         #: Of record or event store files.
-        self.schema = pa.schema([*_KEY, pa.field(SEQ, pa.int64()), *columns])
+        self.schema = pa.schema([*own, *columns])
 
     def store_rows(self, table: pa.Table, numbers: Positions, identified: Identified) -> StoreRows:
         """Take rows apart; ``numbers`` are those they have in their file."""
@@ -76,8 +82,15 @@ class Shape:
 
     def _fragments(self, table: pa.Table, numbers: Positions, identified: Identified) -> pa.Table:
         columns = [_leaf(table, path) for path, _ in self._leaves]
-        keys = [pa.array(identified.primary_hi), pa.array(identified.primary_lo)]
-        return pa.Table.from_arrays([*keys, pa.array(numbers), *columns], schema=self.schema)
+        own = [pa.array(identified.primary_hi), pa.array(identified.primary_lo), pa.array(numbers)]
+        if MARK in self.schema.names:
+            own.append(self._marks(table))
+        return pa.Table.from_arrays([*own, *columns], schema=self.schema)
+
+    def _marks(self, table: pa.Table) -> Column:
+        if EVENT_ID not in self.schema.names:
+            return pa.nulls(table.num_rows, pa.uint64())
+        return marks(whole(table.column(EVENT_ID)))
 
     def _links(self, identified: Identified) -> pa.Table:
         """Give for each row the pairs of its smallest linking identity with each other one."""

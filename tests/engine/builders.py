@@ -16,6 +16,7 @@ from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import leaf_types
+from service.engine.marks import marks
 from service.engine.orders import EventChoice, ExportOrder, Fragments, Part, Planned
 from service.engine.plan import load_plan, make_plan
 from service.engine.store_files import StoreFileWriter
@@ -233,6 +234,8 @@ def _rows_table(batch: Batch, rows: list[Any]) -> pa.Table:
     leaves = [dict(_values(row, batch.fields)) for _, _, row, _ in rows]
     columns = _key_columns("_key", [key for key, *_ in rows])
     columns["_seq"] = pa.array([seq for _, seq, *_ in rows], pa.int64())
+    if batch.is_event:
+        columns["_mark"] = marks(pa.array([row.get("_id") for _, _, row, _ in rows], pa.string()))
     for path, type in types.items():
         values = [_storable(leaf.get(tuple(path.split("."))), type) for leaf in leaves]
         columns[path] = pa.array(values, type)

@@ -16,6 +16,7 @@ from catalog.schemas import Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.orders import Identity, Promoted, PromotionOrder, Reading, UploadedFile
 from service.engine.promotion import promote
+from service.engine.store_files import StoreFile
 from service.storage.files import Files
 
 SECRET = b"a secret of exactly 32 bytes ..."
@@ -102,7 +103,8 @@ class Intake:
 
     def stored(self, promoted: Promoted, kind: StoreFileKind) -> list[dict[str, Any]]:
         (file,) = (file for file in promoted.store_files if file.kind is kind)
-        return pq.read_table(self.files.open(file.key)).to_pylist(maps_as_pydicts="strict")
+        store = StoreFile(self.files.open(file.key))
+        return store.slice(0, 0, store.schema.names).to_pylist(maps_as_pydicts="strict")
 
     def accepted(self, uploads: bytes | Mapping[str, bytes], *fields: Field, **changes: Any) -> Any:
         """The data set's rows, nulls left out; no row may have been refused."""

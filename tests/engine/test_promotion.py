@@ -343,7 +343,8 @@ def test_what_does_not_fit_into_memory_is_sorted_all_the_same(
     ]
     at_once = intake.promote(lines(*rows), *RECORD, **BY_CRM)
     monkeypatch.setattr(json_rows, "BLOCK_BYTES", 10_000)
-    monkeypatch.setattr("service.engine.store_files.GROUP_BYTES", 1 << 14)
+    monkeypatch.setattr("service.engine.store_files.GROUP_BYTES", 1 << 13)
+    monkeypatch.setattr("service.engine.words.FEWEST_VALUES", 100)  # names turn out not to repeat
     for budget in ("FRAGMENT_BYTES", "IDENTITY_BYTES", "LINK_BYTES"):
         monkeypatch.setattr(profile_rows, budget, 5_000)
     uploads = {f"{n:03}": lines(*rows[n * 30 : n * 30 + 30]) for n in range(100)}
