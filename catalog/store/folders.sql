@@ -41,6 +41,8 @@ SELECT key FROM plans WHERE job_id = :job_id
 -- Which of some files a row names that a job wrote.
 SELECT key FROM store_files WHERE key = ANY (:keys::text[])
 UNION ALL
+SELECT key FROM labellings WHERE key = ANY (:keys::text[])
+UNION ALL
 SELECT parts.key FROM parts JOIN plans ON plans.id = parts.plan_id WHERE plans.job_id = :job_id
 UNION ALL
 SELECT dataset_files.key

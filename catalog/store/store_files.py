@@ -10,6 +10,7 @@ from catalog.errors import NotFound
 from catalog.organisations import Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
+from catalog.store.labellings import LabellingStore
 from catalog.store_files import NewStoreFile, StoreFile, StoreFileKind
 
 SQL = queries.beside(__file__)
@@ -78,6 +79,7 @@ class StoreFileStore:
 
     async def _remove(self, scope: Scope, batch_ids: Sequence[BatchId], commit: int) -> None:
         await SQL["remove"].rows(self._db, **_of(scope), batch_ids=list(batch_ids), commit=commit)
+        await LabellingStore(self._db).discard(scope, commit)
 
     async def _next_commit(self, scope: Scope) -> tuple[int, datetime]:
         row = await SQL["next_commit"].row(self._db, **_of(scope))

@@ -1,0 +1,63 @@
+-- name: newest
+-- The newest labelling that is valid for a snapshot.
+SELECT * FROM labellings
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND engine_version = :engine_version
+   AND commit_number <= :commit
+   AND (discarded IS NULL OR discarded > :commit)
+ ORDER BY commit_number DESC
+ LIMIT 1
+
+-- name: lock
+-- Holds the row that removals take their commit number from: what is removed from now on finds
+-- the labelling and discards it.
+SELECT id FROM sandboxes
+ WHERE id = :sandbox_id AND organisation_id = :organisation_id
+   FOR NO KEY UPDATE
+
+-- name: save
+-- Saves a labelling; nothing comes back when its snapshot has one. What was removed since its
+-- snapshot is seen to here.
+INSERT INTO labellings (sandbox_id, organisation_id, commit_number, discarded, engine_version,
+                        main_dataset_id, key, size_bytes, row_count)
+SELECT :sandbox_id, :organisation_id, :commit,
+       (SELECT min(removed) FROM store_files
+         WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+           AND kind IN ('links', 'records') AND added <= :commit AND removed > :commit),
+       :engine_version, :main_dataset_id, :key, :size_bytes, :row_count
+ON CONFLICT ON CONSTRAINT a_snapshot_has_one_labelling DO NOTHING
+RETURNING *
+
+-- name: forget
+-- Forgets labellings that were discarded or have a newer one beside them, but for those that an
+-- unfinished export may have planned with. The job that has just saved one for a commit reads
+-- that one and none before it.
+DELETE FROM labellings
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND (discarded IS NOT NULL
+        OR EXISTS (SELECT FROM labellings AS newer
+                    WHERE newer.sandbox_id = :sandbox_id
+                      AND newer.organisation_id = :organisation_id
+                      AND newer.engine_version = labellings.engine_version
+                      AND newer.commit_number > labellings.commit_number
+                      AND newer.discarded IS NULL))
+   AND NOT EXISTS (SELECT FROM jobs
+                    WHERE jobs.sandbox_id = :sandbox_id
+                      AND jobs.organisation_id = :organisation_id
+                      AND jobs.finished_at IS NULL
+                      AND jobs.snapshot >= labellings.commit_number
+                      AND NOT (jobs.id IS NOT DISTINCT FROM :job_id
+                               AND labellings.commit_number < :commit))
+RETURNING key
+
+-- name: discard
+-- Ends the validity of labellings that know a link or a record which a commit removed.
+UPDATE labellings SET discarded = :commit
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND commit_number < :commit AND discarded IS NULL
+   AND EXISTS (SELECT FROM store_files
+                WHERE store_files.sandbox_id = :sandbox_id
+                  AND store_files.organisation_id = :organisation_id
+                  AND kind IN ('links', 'records')
+                  AND removed = :commit AND added <= labellings.commit_number)
+RETURNING key
