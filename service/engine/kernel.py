@@ -122,6 +122,14 @@ def event_order(profile: Ints, time: Column, ids: Column, *recency: Ints) -> Int
     return ordered_with_text(before, ids, recency)
 
 
+def newest(profile: Ints, most: int) -> Bools:
+    """Mark the last ``most`` rows of each profile, where rows ascend by profile."""
+    starts = run_starts(profile)
+    ends = np.append(starts[1:], len(profile))[: len(starts)]
+    marks: Bools = np.repeat(ends, ends - starts) - np.arange(len(profile)) <= most
+    return marks
+
+
 def _coarsened(micros: Ints) -> Ints:
     """Count in the coarsest unit that loses nothing, so that a sort fits into one word."""
     for unit in (1_000_000, 1_000):

@@ -13,7 +13,7 @@ from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, arrow_type, element_of
 from service.engine.columns import Stack, pick, validity
-from service.engine.kernel import Contest, event_order, folded, last_ingested
+from service.engine.kernel import Contest, event_order, folded, last_ingested, newest
 from service.engine.maps import (
     Entries,
     Mentions,
@@ -32,6 +32,7 @@ from service.engine.ranking import Bools, Ints, Keys, distinct, ordered, places,
 from service.engine.slices import Rows, SliceReader
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import SEQ
+from service.engine.tallies import Tally
 from service.storage.files import Files
 
 _NAMESPACE = pa.dictionary(pa.int32(), pa.string())
@@ -56,10 +57,10 @@ class Merge:
 
     def __init__(self, order: ExportOrder, plan: Plan, files: Files) -> None:
         self._order = order
-        self._snapshot = Snapshot(order)
-        self._projection = self._snapshot.projection
+        self.snapshot = Snapshot(order)
+        self._projection = self.snapshot.projection
         self._records, self._events, self._identities = (
-            SliceReader(kind, self._snapshot, plan, files)
+            SliceReader(kind, self.snapshot, plan, files)
             for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
         )
 
@@ -67,12 +68,10 @@ class Merge:
     def schema(self) -> pa.Schema:
         return self._projection.schema
 
-    def slice(
-        self, prefix: int, counters: Mapping[int, Counter[str]]
-    ) -> Iterator[tuple[int, pa.Table]]:
+    def slice(self, prefix: int, tallies: Mapping[int, Tally]) -> Iterator[tuple[int, pa.Table]]:
         """Merge all profiles at home under a prefix, and yield the rows of each batch with any.
 
-        Rows ascend by the profile's key. ``counters`` has one for every batch that is wanted, by
+        Rows ascend by the profile's key. ``tallies`` has one for every batch that is wanted, by
         its place; what is exported is added to it.
         """
         fragments = self._fragments(self._records.read(prefix))
@@ -83,12 +82,12 @@ class Merge:
         events = self._live(events, profiles)
         profiles = self._updated(profiles, fragments.rows, events)
         mentions: Rows | None = None
-        for batch, members in self._members(profiles, fragments, counters):
+        for batch, members in self._members(profiles, fragments, tallies):
             if not len(members):
                 continue
             if mentions is None:
                 mentions = self._identities.read(prefix)
-            yield batch, self._rows(members, fragments, events, mentions, counters[batch])
+            yield batch, self._rows(members, fragments, events, mentions, tallies[batch])
 
     def _rows(
         self,
@@ -96,14 +95,14 @@ class Merge:
         fragments: Fragments,
         events: Rows,
         mentions: Rows,
-        counters: Counter[str],
+        tally: Tally,
     ) -> pa.Table:
         """Merge profiles, all of which are exported."""
-        counters["profiles"] += len(profiles)
+        tally.counters["profiles"] += len(profiles)
         columns = self._attributes(profiles, fragments)
-        columns |= self._named(profiles, fragments, mentions, counters)
+        columns |= self._named(profiles, fragments, mentions, tally.counters)
         if self._order.events is not None:
-            columns[EVENTS_COLUMN] = self._attached(profiles, events, counters)
+            columns[EVENTS_COLUMN] = self._attached(profiles, events, mentions, tally)
         return self._projection.rows(columns, len(profiles))
 
     def _members(
@@ -129,7 +128,7 @@ class Merge:
 
     def _fragments(self, rows: Rows) -> Fragments:
         """Drop the record rows that were replaced, and rank the others."""
-        snapshot, file = self._snapshot, rows.file
+        snapshot, file = self.snapshot, rows.file
         oldest_first = ordered(snapshot.ingest_number[file], rows.numbers(SEQ, np.int64))
         weakest_first = oldest_first[ordered(snapshot.strength[file][oldest_first])]
         keys, key = distinct(rows.key)
@@ -155,9 +154,9 @@ class Merge:
         return events.kept(
             last_ingested(
                 events.stack.values(EVENT_ID.name, _ID, events.at),
-                self._snapshot.dataset[events.file],
+                self.snapshot.dataset[events.file],
                 places(events.profile, profiles),
-                self._snapshot.ingest_number[events.file],
+                self.snapshot.ingest_number[events.file],
                 events.numbers(SEQ, np.int64),
             )
         )
@@ -166,10 +165,10 @@ class Merge:
         """Keep the profiles whose last update is late enough."""
         if self._order.updated_after is None:
             return profiles
-        after = self._snapshot.updated_after
+        after = self.snapshot.updated_after
         is_updated = np.zeros(len(profiles), np.bool_)
         for rows in (records, events):
-            late = rows.kept(self._snapshot.ingested_at[rows.file] > after)
+            late = rows.kept(self.snapshot.ingested_at[rows.file] > after)
             is_updated[places(late.profile, profiles)] = True
         return profiles.at(is_updated)
 
@@ -240,9 +239,12 @@ class Merge:
         owners.hi[has_record], owners.lo[has_record] = of_record.hi, of_record.lo
         return owners, has_record
 
-    def _attached(self, profiles: Keys, events: Rows, counters: Counter[str]) -> Column:
-        """List the events of each profile that lie in the ingest window, in order."""
-        snapshot = self._snapshot
+    def _attached(self, profiles: Keys, events: Rows, mentions: Rows, tally: Tally) -> Column:
+        """List the events of each profile that lie in the ingest window, in order.
+
+        Of more than a profile may carry, the newest.
+        """
+        snapshot = self.snapshot
         number = places(events.profile, profiles)
         in_window = (number >= 0) & snapshot.is_in_window[events.file]
         events, number = events.kept(in_window), number[in_window]
@@ -253,12 +255,18 @@ class Merge:
             snapshot.ingest_number[events.file],
             events.numbers(SEQ, np.int64),
         )
+        counts = np.bincount(number, minlength=len(profiles))
+        is_over = counts > self._order.events_per_profile
+        if is_over.any():
+            order = order[newest(number[order], self._order.events_per_profile)]
+            tally.counters["shortened"] += int(is_over.sum())
+            tally.shortened.add(profiles.at(is_over), counts[is_over], mentions)
         at = events.at[order]
         columns = {
             path: events.stack.values(path, arrow_type(field), at)
             for path, field in self._projection.event_leaves().items()
         }
-        counters["events"] += len(at)
+        tally.counters["events"] += len(at)
         offsets = pa.array(run_offsets(number[order], len(profiles)), pa.int32())
         return self._projection.events(columns, offsets)
 

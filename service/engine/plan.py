@@ -39,7 +39,7 @@ _CIRCUMSTANCES = frozenset(
     {
         "folder",
         "plan_key",
-        "finished_tasks",
+        "finished",
         "threads",
         "part_row_count",
         "part_size_bytes",
@@ -125,6 +125,8 @@ def load_plan(key: str, files: Files) -> Plan:
         raise PlanMismatch("the plan has another form than this engine's") from None
     if (plan.engine_version, plan.libraries) != (ENGINE_VERSION, _libraries()):
         raise PlanMismatch(f"the plan is of engine {plan.engine_version} with {plan.libraries}")
+    if plan.labels is not None and not files.exists(plan.labels):
+        raise PlanMismatch("the labelling of the plan is gone")
     return plan
 
 
@@ -155,7 +157,6 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
         key=key,
         engine_version=ENGINE_VERSION,
         task_count=plan.task_count,
-        exclusions=plan.exclusions,
         labelling=labelling,
     )
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from service.engine.merging import Merge
 from service.engine.orders import ExportOrder, Part
 from service.engine.plan import Plan
+from service.engine.tallies import Tally
 from service.engine.writer import PartWriter, writing_part
 from service.storage.files import Files
 
+#: Is told, after every slice, the profiles in it and the bytes written since the slice before.
+Note = Callable[[int, int], None]
 
-def run_task(order: ExportOrder, plan: Plan, number: int, files: Files) -> list[Part]:
+
+def run_task(order: ExportOrder, plan: Plan, number: int, files: Files, note: Note) -> list[Part]:
     """Write the parts of one task. The same bytes come of it whenever and wherever it is run."""
     plan.check_is_of(order)
     task = plan.tasks[number]
     merge = Merge(order, plan, files)
-    counters = {batch: Counter({"profiles": 0, "events": 0}) for batch in task.batches()}
+    tallies = {batch: Tally() for batch in task.batches()}
     if number == 0:
-        counters[0]["excluded"] = plan.excluded_count
+        tallies[0].counters["excluded"] = plan.excluded_count
     keys = {batch: _key(order, number, batch) for batch in task.batches()}
     with ExitStack() as stack:
         writing = {
@@ -28,10 +31,15 @@ def run_task(order: ExportOrder, plan: Plan, number: int, files: Files) -> list[
             for batch, key in keys.items()
         }
         writers = {batch: writer for batch, (writer, _) in writing.items()}
+        written_bytes = 0
         for prefix in task.prefixes():
-            for batch, rows in merge.slice(prefix, counters):
+            profiles = 0
+            for batch, rows in merge.slice(prefix, tallies):
                 writers[batch].write(rows)
+                profiles += rows.num_rows
             _bound(writers, order.slice_size_bytes)
+            before, written_bytes = written_bytes, sum(sink.tell() for _, sink in writing.values())
+            note(profiles, written_bytes - before)
     return [
         Part(
             number=number,
@@ -40,10 +48,20 @@ def run_task(order: ExportOrder, plan: Plan, number: int, files: Files) -> list[
             size_bytes=sink.written().size_bytes,
             row_count=writer.row_count,
             sha256=sink.written().sha256,
-            counters=dict(counters[batch]),
+            counters=dict(tallies[batch].counters),
+            exclusions=_list(merge, tallies[batch], keys[batch], files),
         )
         for batch, (writer, sink) in writing.items()
     ]
+
+
+def _list(merge: Merge, tally: Tally, part_key: str, files: Files) -> str | None:
+    """List the profiles of a part that are not whole, beside it; None when all are."""
+    if not tally.shortened.count:
+        return None
+    key = part_key.replace("/part-", "/shortened-")
+    tally.shortened.write(merge.snapshot, key, files)
+    return key
 
 
 def _key(order: ExportOrder, number: int, batch: int) -> str:

@@ -16,11 +16,10 @@ from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import leaf_types
+from service.engine.exporting import export
 from service.engine.marks import marks
-from service.engine.orders import EventChoice, ExportOrder, Fragments, Part, Planned
-from service.engine.plan import load_plan, make_plan
+from service.engine.orders import EventChoice, ExportOrder, Fragments, Part, Planned, Progress
 from service.engine.store_files import StoreFileWriter
-from service.engine.task import run_task
 from service.storage.files import Files
 from tests.engine.oracle import STATES, Batch, Identity, Row, _values, identities_of
 
@@ -121,8 +120,9 @@ class Exported:
     parts: list[Part]
     #: Of the parts.
     tables: list[pa.Table]
-    #: Rows of the list of what was left out.
+    #: Rows of the list of what was left out, of the first batch.
     exclusions: list[Row]
+    progress: list[Progress]
 
     @property
     def rows(self) -> list[Row]:
@@ -188,14 +188,17 @@ class Store:
         """Plan and run an order in a fresh folder."""
         self._export_count += 1
         order = order.model_copy(update={"folder": f"{order.folder}-{self._export_count}"})
-        planned = make_plan(order, self.files, lambda _: None)
-        plan = load_plan(planned.key, self.files)
-        tasks = range(planned.task_count)
-        parts = [part for n in tasks for part in run_task(order, plan, n, self.files)]
+        answers: list[Any] = []
+        progress: list[Progress] = []
+        export(order, self.files, answers.append, progress.append)
+        planned, *written, done = answers
+        parts = sorted(written, key=lambda part: (part.number, part.batch))
         tables = [pq.read_table(self.files.open(part.key)) for part in parts]
-        listed = pq.read_table(self.files.open(plan.exclusions.key)) if plan.exclusions else None
-        exclusions = rows_of(listed) if listed is not None else []
-        return Exported(planned=planned, parts=parts, tables=tables, exclusions=exclusions)
+        listed = done.exclusions[0]
+        exclusions = rows_of(pq.read_table(self.files.open(listed.key))) if listed else []
+        return Exported(
+            planned=planned, parts=parts, tables=tables, exclusions=exclusions, progress=progress
+        )
 
     def export_of(self, *batches: Batch, **changes: Any) -> Exported:
         """Store batches and export everything."""

@@ -151,7 +151,10 @@ def _profile(
         row["identities"] = _identities(identity_map, order)
     if order.events is not None:
         row["timeSeriesEvents"] = _exported_events(events, order)
-        counters["events"] += len(row["timeSeriesEvents"])
+        newest = row["timeSeriesEvents"][-order.events_per_profile :]
+        counters["shortened"] += newest != row["timeSeriesEvents"]
+        row["timeSeriesEvents"] = newest
+        counters["events"] += len(newest)
     return row
 
 

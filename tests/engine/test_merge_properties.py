@@ -216,6 +216,7 @@ def choices(draw, profile_fields, event_fields):
         "with_empty_profiles": draw(st.booleans()),
         "segments": draw(st.none() | st.none() | segment_filters),
         "identities_per_profile": draw(st.sampled_from([50, 3])),
+        "events_per_profile": draw(st.sampled_from([100, 100, 2, 1])),
     }
 
 
@@ -237,6 +238,9 @@ def test_an_export_is_what_the_rules_say_row_by_row(data):
             an_order(files=tuple(files), slice_size_bytes=slice_size_bytes, **chosen)
         )
     assert in_any_order(got.rows) == in_any_order(want.rows)
+    listed = Counter(row["reason"] for row in got.exclusions)
+    assert listed["too_many_identities"] == len(want.excluded)
+    assert listed["too_many_events"] == want.counters.get("shortened", 0)
     assert +Counter(got.counters) == +Counter(want.counters)
 
 

@@ -55,6 +55,10 @@ def silent(_):
     pass
 
 
+def unheard(*_):
+    pass
+
+
 def test_rows_that_live_elsewhere_than_their_profile_are_brought_home(store, order):
     exported = store.export(order)
     assert len(exported.rows) == 40
@@ -78,7 +82,9 @@ def test_parts_are_cut_by_their_rows(store, order):
 def test_a_task_run_by_a_later_attempt_gives_the_same_bytes(store, order):
     plan = load_plan(make_plan(order, store.files, silent).key, store.files)
     later = order.model_copy(update={"folder": "later", "plan_key": "x", "threads": 1})
-    parts = [part for one in (order, later) for part in run_task(one, plan, 0, store.files)]
+    parts = [
+        part for one in (order, later) for part in run_task(one, plan, 0, store.files, unheard)
+    ]
     assert parts[0].sha256 == parts[1].sha256
     assert parts[0].key != parts[1].key
 
@@ -105,7 +111,7 @@ def test_a_plan_for_another_order_is_refused(store, order):
     plan = load_plan(make_plan(order, store.files, silent).key, store.files)
     other = order.model_copy(update={"events": EventChoice(ingested_after=day(1))})
     with pytest.raises(PlanMismatch, match="another order"):
-        run_task(other, plan, 0, store.files)
+        run_task(other, plan, 0, store.files, unheard)
 
 
 def test_planning_says_how_far_it_is(store, order):
