@@ -5,6 +5,7 @@
   + Conflict                  the thing exists but is not in a state that allows this
     - IllegalTransition       its lifecycle has no such edge
     - AlreadyExists           another thing has that name
+    - Stale                   the thing is not what its caller took it for: it has changed since
   + Invalid                   the request contradicts itself, a schema or a limit
     - InvalidField            one field of the request is wrong, and the refusal names it
     - TooLarge                more bytes than the service takes at once
@@ -70,6 +71,12 @@ class AlreadyExists(Conflict):
     """Another thing has that name."""
 
     code = "already_exists"
+
+
+class Stale(Conflict):
+    """The thing is not what its caller took it for: it has changed since."""
+
+    code = "stale"
 
 
 class Invalid(Refusal):

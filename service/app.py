@@ -32,7 +32,16 @@ from service.surfaces.adobe import (
     schemas,
     tokens,
 )
-from service.surfaces.http import CALLER, HAS_STARTED, OPERATIONS, REQUEST_ID, Operations, answer
+from service.surfaces.http import (
+    CALLER,
+    HAS_STARTED,
+    MOST_DOCUMENT_BYTES,
+    OPERATIONS,
+    REQUEST_ID,
+    Operations,
+    answer,
+    dress,
+)
 from service.telemetry import DURATIONS, REQUESTS
 
 LOG = structlog.stdlib.get_logger("service.calls")
@@ -57,6 +66,9 @@ ROUTES: list[web.RouteDef] = [
 #: letters of either case besides.
 SPELLINGS = {
     "/data/foundation/catalog/dataSets": "dataSets?",
+    "/data/foundation/catalog/v2/dataSets": "dataSets?",
+    "/data/foundation/catalog/dataSetFiles": "dataSetFiles?",
+    "/data/foundation/catalog/lastBatches": "lastBatch(?:es)?",
     "/data/foundation/catalog/batches": "batch(?:es)?",
     "/data/core/ups/config/mergePolicies": "mergePolicies",
 }
@@ -74,12 +86,18 @@ _ASKED_ALL_THE_TIME = {route.handler for route in probes.ROUTES}
 MOST_CHARACTERS = web.AppKey("most_characters", int)
 DOCUMENTED_ADDRESS_CHARACTERS = 2000
 
+#: The largest document by default: a schema of 10,000 fields is 2 MB.
+_DOCUMENT_BYTES = 8 * 1024 * 1024
+
 #: Of a caller's own request id: what is safe in a log line and a header.
 _SANE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def application(
-    operations: Operations, *, address_characters: int = DOCUMENTED_ADDRESS_CHARACTERS
+    operations: Operations,
+    *,
+    address_characters: int = DOCUMENTED_ADDRESS_CHARACTERS,
+    document_bytes: int = _DOCUMENT_BYTES,
 ) -> web.Application:
     """Make the application. Bodies have no limit here: each reader of one has its own."""
     app = web.Application(
@@ -88,6 +106,7 @@ def application(
     )
     app[OPERATIONS] = operations
     app[MOST_CHARACTERS] = address_characters
+    app[MOST_DOCUMENT_BYTES] = document_bytes
     app[WRITTEN] = {}
     for route in ROUTES:
         pattern = tolerant(route.path)
@@ -201,6 +220,4 @@ def written(request: web.Request) -> str:
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer carries, streams included."""
     request[HAS_STARTED] = True
-    response.headers["x-request-id"] = request[REQUEST_ID]
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "profile-exports"
+    dress(response, request[REQUEST_ID])

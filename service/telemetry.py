@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from service.settings import LogSettings
 
@@ -24,6 +24,11 @@ DURATIONS = Histogram(
     "Time from a call's headers to the end of its answer.",
     ["method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+
+CONNECTIONS = Gauge("profile_exports_connections", "Connections that are open.")
+CUT_OFF = Counter(
+    "profile_exports_connections_cut_off", "Connections ended by us, and what for.", ["reason"]
 )
 
 #: Parts of field names whose values no log line may hold.

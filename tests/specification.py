@@ -31,6 +31,7 @@ METHODS = ("get", "head", "post", "put", "patch", "delete")
 OF_THE_TRANSPORT = frozenset(
     {"connection", "content-type", "content-length", "content-security-policy", "date"}
     | {"last-modified", "pragma", "referrer-policy", "server", "x-content-type-options"}
+    | {"cache-control", "cross-origin-resource-policy"}
 )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import structlog
-from aiohttp import web
 
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.obstacles import Obstacle
@@ -18,15 +17,14 @@ from service import assembly
 from service.app import application
 from service.cli.data_dir import DataDir
 from service.cli.first_start import welcome
+from service.cli.listening import address_of, bound, listening
 from service.cli.running import data_dir_option, read_settings, run
 from service.cli.supervisor import Supervisor, worker_command
-from service.settings import HttpSettings, Settings
+from service.settings import Settings
 from service.telemetry import start_logging
 
 #: How soon a private server that was killed is started again.
 _LOOK_AGAIN_SECONDS = 1.0
-#: Longer request lines the HTTP library refuses in words of its own; up to here we do in ours.
-_LONGEST_LINE = 64 * 1024
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -57,22 +55,27 @@ def serve(host: str | None, port: int | None, data_dir: Path | None, workers: in
 async def _serve(settings: Settings, *, worker_count: int) -> None:
     folder = DataDir(settings.data.data_dir)
     stopping = _told_to_stop()
-    with folder.claimed():
+    with folder.claimed(), bound(settings.http.host, settings.http.port) as sockets:
         async with assembly.deployment(settings, is_owner=True) as deployed:
             await welcome(deployed, folder)
+            operations = assembly.operations(deployed.database, deployed.files, settings)
             app = application(
-                assembly.operations(deployed.database, deployed.files, settings),
+                operations,
                 address_characters=settings.http.address_characters,
+                document_bytes=settings.http.document_bytes,
             )
             async with (
                 _kept_alive(deployed.postgres),
                 _workers(folder, worker_count, settings),
-                _listening(app, settings.http) as address,
+                listening(app, sockets, settings.http),
             ):
+                address = address_of(settings.http.host, sockets)
                 folder.announce(address)
                 click.echo(f"listening on {address}")
                 await stopping.wait()
                 log.info("stopping")
+                operations.readiness.stop()
+                await asyncio.sleep(settings.http.shutdown_delay.total_seconds())
 
 
 def _told_to_stop() -> asyncio.Event:
@@ -89,35 +92,6 @@ def _told_to_stop() -> asyncio.Event:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     return told
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, settings: HttpSettings) -> AsyncIterator[str]:
-    """Answer calls; at the end take no more and let those in progress finish."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=settings.shutdown_grace.total_seconds(),
-        max_line_size=_LONGEST_LINE,
-    )
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
-        except OSError as error:
-            raise Obstacle(
-                f"cannot listen on {settings.host} port {settings.port} "
-                f"({error.strerror or error}): choose others with --host and --port; 0 is any port"
-            ) from error
-        yield _address(settings.host, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
-
-
-def _address(host: str, port: int) -> str:
-    """An address this machine reaches the service by, also when it listens on all of them."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @asynccontextmanager

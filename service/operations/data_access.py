@@ -8,15 +8,20 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
+from catalog.audit import Action, ObjectKind
 from catalog.batches import BatchId, DatasetFile, MetaFile
 from catalog.datasets import DatasetId
-from catalog.organisations import Caller
+from catalog.organisations import Caller, ClientId, Scope
+from catalog.schemas import Field, Path, with_only
+from catalog.store.audit import ONE_DOWNLOAD, AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Database
 from catalog.store.dataset_files import DatasetFileStore
 from catalog.store.datasets import DatasetStore
 from catalog.store.meta_files import MetaFileStore
+from catalog.store.schemas import SchemaStore
 from service.engine import peek, row_errors
+from service.operations.remembered import Remembered
 from service.storage import streams
 from service.storage.files import Files
 
@@ -24,10 +29,17 @@ from service.storage.files import Files
 PREVIEW_ROWS = 100
 #: Rows of thousands of events make a preview shorter: this much is read at most, and a bit more.
 PREVIEW_BYTES = 8 * 1024 * 1024
+#: Files whose footers are read to see which fields have values. Ours: a tenth of a second or so.
+OBSERVED_FILES = 100
 
 
 #: As the original marks a folder that is whole. Nothing is stored for it.
 ALL_THERE: Final = MetaFile(path="_SUCCESS", key="", size_bytes=0, sha256=sha256(b"").hexdigest())
+
+
+#: What saves a query for each range of a download, and is asked anew long before it is over.
+_STILL_ONE_DOWNLOAD = ONE_DOWNLOAD / 2
+_MOST_DOWNLOADS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,9 @@ class DataAccess:
     def __init__(self, database: Database, files: Files) -> None:
         self._database = database
         self._files = files
+        self._noted: Remembered[tuple[Scope, ClientId, str], bool] = Remembered(
+            most=_MOST_DOWNLOADS
+        )
 
     async def files(self, batch_id: BatchId, *, skip: int, most: int, by: Caller) -> FilePage:
         """One page of a batch's files, by number."""
@@ -84,7 +99,26 @@ class DataAccess:
         async with self._database.transaction() as db:
             await DatasetStore(db).find(by.scope, dataset_id)
             files = await DatasetFileStore(db).first(by.scope, dataset_id, most=PREVIEW_ROWS)
+            await AuditStore(db).note(by, Action.READ, ObjectKind.DATASET, dataset_id)
         return await asyncio.to_thread(self._first_rows, [file.key for file in files])
+
+    async def observed(self, dataset_id: DatasetId, *, by: Caller) -> tuple[Field, ...]:
+        """The fields of a data set that rows of its newest files have values in."""
+        async with self._database.transaction() as db:
+            await DatasetStore(db).find(by.scope, dataset_id)
+            shape = await SchemaStore(db).row_shape(by.scope, dataset_id)
+            files = await DatasetFileStore(db).last(by.scope, dataset_id, most=OBSERVED_FILES)
+        filled = await asyncio.to_thread(self._filled, [file.key for file in files])
+        return with_only(shape.fields, lambda path: path in filled)
+
+    def _filled(self, keys: Iterable[str]) -> set[Path]:
+        """Every path that leads to a value, or to a list or a map with values below it."""
+        filled: set[Path] = set()
+        for key in keys:
+            with self._files.open(key) as file:
+                columns = peek.filled_columns(file)
+            filled |= {column[:end] for column in columns for end in range(1, len(column) + 1)}
+        return filled
 
     def _first_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -97,6 +131,22 @@ class DataAccess:
             rows += found
             size_bytes -= read_bytes
         return rows
+
+    async def note_download(self, called: str, *, is_whole: bool, by: Caller) -> None:
+        """Note that a file is sent, under what it is called, before its first byte is.
+
+        A file that is sent whole is a download; so are, together, all ranges of it that one
+        client asks for within an hour.
+        """
+        download = (by.scope, by.client_id, called)
+        if not is_whole and self._noted.get(download):
+            return
+        async with self._database.transaction() as db:
+            if is_whole:
+                await AuditStore(db).note(by, Action.DOWNLOAD, ObjectKind.FILE, called)
+            else:
+                await AuditStore(db).note_range(by, called)
+        self._noted.keep(download, True, lasts=_STILL_ONE_DOWNLOAD)  # noqa: FBT003 -- the value
 
     def content(
         self, file: DatasetFile | MetaFile, start: int, length: int

@@ -18,8 +18,19 @@ class Readiness:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._is_stopping = False
 
-    async def database_answers(self) -> bool:
+    def stop(self) -> None:
+        """Say from now on that no further calls should be sent here."""
+        self._is_stopping = True
+
+    async def obstacle(self) -> str | None:
+        """Why no call should be sent here, in words for a log; None when there is no reason."""
+        if self._is_stopping:
+            return "the service was told to stop"
+        return None if await self._database_answers() else "the database does not answer"
+
+    async def _database_answers(self) -> bool:
         """Whether a query comes back in time. Any failure is a no, and is logged."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS), self._database.transaction() as db:

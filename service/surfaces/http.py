@@ -30,8 +30,18 @@ from service.operations.tokens import Tokens
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: The largest document any call takes, uploads apart. Ours: a schema of 10,000 fields is 2 MB.
-MOST_DOCUMENT_BYTES = 8 * 1024 * 1024
+#: The largest document any call takes, uploads apart.
+MOST_DOCUMENT_BYTES = web.AppKey("most_document_bytes", int)
+
+#: What tells a browser to make nothing of an answer but what it is. The page of the
+#: documentation has a policy of its own.
+_FOR_BROWSERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 _MOST_PROBLEMS = 5
 _MOST_FORM_FIELDS = 100
@@ -126,12 +136,21 @@ def answer(
     )
 
 
+def dress(response: web.StreamResponse, request_id: str) -> None:
+    """Put on an answer what every answer carries, but for what it has of its own."""
+    response.headers["x-request-id"] = request_id
+    response.headers["Server"] = "profile-exports"
+    for name, value in _FOR_BROWSERS.items():
+        response.headers.setdefault(name, value)
+
+
 async def _document(request: web.Request) -> bytes:
+    most_bytes = request.app[MOST_DOCUMENT_BYTES]
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > MOST_DOCUMENT_BYTES:
-            raise TooLarge(f"the body is larger than {MOST_DOCUMENT_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise TooLarge(f"the body is larger than {most_bytes} bytes")
     return bytes(body)
 
 

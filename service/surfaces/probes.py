@@ -16,13 +16,11 @@ async def health(_request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Whether calls would find their database. Send none while they would not."""
-    if await request.app[OPERATIONS].readiness.database_answers():
+    """Whether calls would find their database, and go on to. Send none while they would not."""
+    reason = await request.app[OPERATIONS].readiness.obstacle()
+    if reason is None:
         return answer({"status": "ready"})
-    return answer(
-        {"status": "unready", "reason": "the database does not answer"},
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    return answer({"status": "unready", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def metrics(_request: web.Request) -> web.Response:

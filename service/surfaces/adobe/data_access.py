@@ -20,6 +20,10 @@ from service.surfaces.http import CALLER, OPERATIONS, answer, query
 _MEDIA_TYPES = {".parquet": "application/parquet", ".json": "application/x-ndjson"}
 
 
+#: Whoever got it may keep it, and must ask whether it may still be seen.
+_CACHE_CONTROL = "private, no-cache"
+
+
 async def list_files(request: web.Request) -> web.Response:
     asked, batch_id = query(request, wire.Page), BatchId(request.match_info["id"])
     found = await request.app[OPERATIONS].data_access.files(
@@ -39,7 +43,7 @@ async def show_file(request: web.Request) -> web.StreamResponse:
         return answer(wire.single_file(file, query(request, wire.Page), _host(request)))
     if path != file.name:
         raise NotFound(f"file in {wire.file_id(file)} named", path)
-    return await _send(request, file)
+    return await _send(request, file, f"{batch_id}/{file.name}")
 
 
 async def show_meta(request: web.Request) -> web.StreamResponse:
@@ -62,7 +66,7 @@ async def _show_folder(
     path = request.query.get("path", "").strip("/")
     for file in files:
         if file.path == path:
-            return await _send(request, file)
+            return await _send(request, file, f"{folder.batch_id}/{folder.name}/{file.path}")
     below = [file for file in files if file.path.startswith(f"{path}/")] if path else files
     if path and not below:
         raise NotFound(f"{folder.name} file of batch {folder.batch_id} under", path)
@@ -76,10 +80,14 @@ async def preview(request: web.Request) -> web.Response:
     return answer({"data": rows})
 
 
-async def _send(request: web.Request, file: DatasetFile | MetaFile) -> web.StreamResponse:
+async def _send(
+    request: web.Request, file: DatasetFile | MetaFile, called: str
+) -> web.StreamResponse:
+    """Send a file, or what is asked of it, once the audit log has it under what it is called."""
     etag = f'"{file.sha256}"'
     headers = {
         hdrs.ACCEPT_RANGES: "bytes",
+        hdrs.CACHE_CONTROL: _CACHE_CONTROL,
         hdrs.ETAG: etag,
         hdrs.CONTENT_TYPE: _media_type(file),
     }
@@ -99,7 +107,9 @@ async def _send(request: web.Request, file: DatasetFile | MetaFile) -> web.Strea
     if request.method == hdrs.METH_HEAD:
         await response.prepare(request)
         return response
-    chunks = request.app[OPERATIONS].data_access.content(file, start, length)
+    data_access = request.app[OPERATIONS].data_access
+    await data_access.note_download(called, is_whole=span is None, by=request[CALLER])
+    chunks = data_access.content(file, start, length)
     return await _stream(request, response, chunks)
 
 

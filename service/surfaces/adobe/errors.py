@@ -21,6 +21,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.IllegalTransition: HTTPStatus.CONFLICT,
     errors.AlreadyExists: HTTPStatus.CONFLICT,
+    errors.Stale: HTTPStatus.PRECONDITION_FAILED,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -76,7 +77,7 @@ async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamR
             raise
         return refused(request, refusal)
     except web.HTTPError as error:
-        return _from_http(request, error)
+        return from_http(request, error)
     except web.RequestPayloadError:
         unreadable = errors.Invalid("the body ended early, or is not in its Content-Encoding")
         return refused(request, unreadable)
@@ -110,7 +111,7 @@ def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
 
 
 def problem(
-    request: web.Request, status: HTTPStatus, *, code: str, detail: str
+    request: web.BaseRequest, status: HTTPStatus, *, code: str, detail: str
 ) -> Mapping[str, object]:
     """The body every refusal has."""
     title = TITLES.get(status, f"HTTP {status.value} {status.phrase}")
@@ -125,7 +126,7 @@ def problem(
     }
 
 
-def _from_http(request: web.Request, error: web.HTTPError) -> web.Response:
+def from_http(request: web.BaseRequest, error: web.HTTPError) -> web.Response:
     """What the HTTP library refused by itself: no such path, no such method, too much."""
     status = HTTPStatus(error.status)
     details = {
