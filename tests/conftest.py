@@ -1,4 +1,4 @@
-"""One PostgreSQL for the run, one migrated template, one copied database for each test.
+"""One PostgreSQL for the run, one migrated database, emptied after each test.
 
 The server is the product's own embedded one; ``TEST_DATABASE_URL`` names another instead, in
 which the run makes databases of its own and drops them again.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,11 +22,38 @@ from catalog.store.database import Connection, Database, prepare
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
 
-#: Tests need no crash safety of their server, and a copied database takes a third of the time.
+#: Tests need no crash safety of their server.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 RUN = uuid4().hex[:8]
-SERIAL = count(1)
+
+#: Ends every other connection, deletes every row and starts every sequence anew. A tenth of the
+#: time of a database of its own for each test: PostgreSQL writes all its buffers for a DROP.
+#: Rows are deleted as a replica deletes them, past the triggers; much is quicker to truncate.
+AS_MIGRATED = """
+DO $$
+DECLARE
+    each record;
+BEGIN
+    PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    SET LOCAL session_replication_role = replica;
+    FOR each IN SELECT oid::regclass AS relation, pg_relation_size(oid) AS bytes FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+            AND relname <> 'schema_migrations'
+    LOOP
+        IF each.bytes > 1000000 THEN
+            EXECUTE format('TRUNCATE %s CASCADE', each.relation);
+        ELSIF each.bytes > 0 THEN
+            EXECUTE format('DELETE FROM %s', each.relation);
+        END IF;
+    END LOOP;
+    FOR each IN SELECT seqrelid::regclass AS relation, seqstart FROM pg_sequence
+    LOOP
+        PERFORM setval(each.relation, each.seqstart, false);
+    END LOOP;
+END $$
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,9 +78,9 @@ async def server() -> AsyncIterator[dict[str, Any]]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def template(server: dict[str, Any]) -> AsyncIterator[str]:
-    """A freshly migrated database that every test copies and none may touch."""
-    name = f"template_{RUN}"
+async def migrated(server: dict[str, Any]) -> AsyncIterator[str]:
+    """The freshly migrated database that the tests of the run use one after the other."""
+    name = f"test_{RUN}"
     admin = await asyncpg.connect(**server)
     await admin.execute(f"CREATE DATABASE {name}")
     connection = await asyncpg.connect(**{**server, "database": name})
@@ -66,11 +92,21 @@ async def template(server: dict[str, Any]) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def where(server: dict[str, Any], template: str) -> AsyncIterator[dict[str, Any]]:
-    """How to reach this test's own copy of the template."""
-    name = f"test_{RUN}_{next(SERIAL)}"
+async def where(server: dict[str, Any], migrated: str) -> AsyncIterator[dict[str, Any]]:
+    """How to reach a database without rows, this test's alone while it runs."""
+    where = {**server, "database": migrated}
+    yield where
+    connection = await asyncpg.connect(**where)
+    await connection.execute(AS_MIGRATED)
+    await connection.close()
+
+
+@pytest.fixture
+async def empty(server: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """How to reach a database in which nothing is."""
+    name = f"empty_{uuid4().hex[:8]}"
     admin = await asyncpg.connect(**server)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.execute(f"CREATE DATABASE {name}")
     yield {**server, "database": name}
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

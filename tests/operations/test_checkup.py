@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,10 +135,11 @@ async def test_a_file_about_to_be_removed_is_nobodys_concern(
 
 
 async def test_a_database_that_was_never_migrated_is_looked_at_all_the_same(
-    database: Database, db: Connection, files: Files
+    empty: dict[str, Any], files: Files
 ):
-    await db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    database = await Database.connect(**empty)
     found = await Checkup(database, files).examine()
+    await database.close()
     assert found.files is None
     assert found.applied_migrations == ()
     assert len(found.missing_migrations) == len(list(migrations()))

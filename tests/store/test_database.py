@@ -43,6 +43,7 @@ async def test_a_database_that_is_gone_makes_the_service_unavailable(
         with pytest.raises(Unavailable):
             async with database.transaction():
                 pass
+        await admin.execute(f"ALTER DATABASE {where['database']} WITH ALLOW_CONNECTIONS true")
 
 
 async def test_what_a_failed_transaction_wrote_is_gone(database: Database, db: Connection):

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -21,17 +20,6 @@ from catalog.store.migrate import Migration, migrate, migrations
 from catalog.store.obstacles import Obstacle
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-async def empty(server: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """How to reach a database in which nothing is."""
-    name = f"empty_{uuid4().hex[:8]}"
-    admin = await asyncpg.connect(**server)
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield {**server, "database": name}
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 @pytest.fixture

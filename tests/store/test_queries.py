@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
-import pytest_asyncio
 
 from catalog import store
 from catalog.store.database import Connection
@@ -28,23 +24,10 @@ EVERY_BLOCK = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def schema(server: dict[str, Any], template: str) -> AsyncIterator[Connection]:
-    """A migrated database for all blocks: preparing one changes nothing."""
-    admin = await asyncpg.connect(**server)
-    await admin.execute(f"CREATE DATABASE {template}_prepared TEMPLATE {template}")
-    connection = await asyncpg.connect(**{**server, "database": f"{template}_prepared"})
-    yield connection
-    await connection.close()
-    await admin.execute(f"DROP DATABASE {template}_prepared")
-    await admin.close()
-
-
-@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("query", EVERY_BLOCK)
-async def test_every_block_fits_the_schema(schema: Connection, query: Query):
+async def test_every_block_fits_the_schema(db: Connection, query: Query):
     assert query.text
-    statement = await schema.prepare(query.text)
+    statement = await db.prepare(query.text)
     assert len(statement.get_parameters()) == len(query.parameters)
 
 
