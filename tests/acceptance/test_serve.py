@@ -175,11 +175,24 @@ def test_doctor_is_content_with_a_fresh_service_and_shows_no_secret(service: Ser
 
 
 def test_doctor_names_what_is_not_as_it_should_be(data_dir: Path):
+    command(data_dir, "migrate")
     shown = command(data_dir, "doctor", "--json", PROFILE_EXPORTS_HTTP_PROT="1")
     report = json.loads(shown.stdout)
     assert shown.returncode == 1
-    assert any("migrations are not applied" in each for each in report["complaints"])
     assert any("PROFILE_EXPORTS_HTTP_PROT" in each for each in report["complaints"])
+
+
+@pytest.mark.parametrize("name", ["doctor", "sweep"])
+def test_who_looks_where_nothing_is_makes_nothing(data_dir: Path, name: str):
+    ended = command(data_dir, name)
+    assert ended.returncode == 1
+    assert "nothing was ever stored" in ended.stderr
+    assert not data_dir.exists()
+
+
+def test_a_sweep_by_hand_says_that_there_is_nothing_to_remove(data_dir: Path):
+    command(data_dir, "migrate")
+    assert command(data_dir, "sweep").stdout == "nothing to remove\n"
 
 
 @pytest.mark.parametrize(
