@@ -186,8 +186,7 @@ async def test_one_connection_too_many_is_told_to_come_again_and_the_others_go_o
         b"GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n",
         b"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
         b"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
-        b"Content-Length: 3\r\n\r\nabc",
+        b"POST /count HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
         b"GET / HTTP/1.1\r\nHost: h\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X-Many: x\r\n" * 200 + b"\r\n",
         b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
