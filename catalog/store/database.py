@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -101,7 +101,7 @@ class Database:
                 await transaction.commit()
             except Exception as error:
                 if _is_loss(connection, error):
-                    connection.terminate()
+                    _close(connection)
                     raise OutcomeUnknown(
                         "the database went away while this was made for good: look whether it was"
                     ) from error
@@ -124,7 +124,7 @@ class Database:
             try:
                 await transaction.start()
             except (*_LOST, TimeoutError):
-                connection.terminate()
+                _close(connection)
                 await self._pool.release(connection)
             except BaseException:
                 await self._pool.release(connection)
@@ -132,6 +132,21 @@ class Database:
             else:
                 return connection, transaction
         raise Unavailable("the database closed every connection")
+
+
+@asynccontextmanager
+async def tried(db: Connection, *, is_trial: bool) -> AsyncIterator[None]:
+    """Do a part of a transaction, and undo it again at its end when it was a trial.
+
+    Refusals come all the same, and undo the whole transaction.
+    """
+    savepoint = db.transaction()
+    await savepoint.start()
+    yield
+    if is_trial:
+        await savepoint.rollback()
+    else:
+        await savepoint.commit()
 
 
 async def _undo(connection: _Lent, transaction: asyncpg.transaction.Transaction) -> None:
@@ -143,7 +158,7 @@ async def _undo(connection: _Lent, transaction: asyncpg.transaction.Transaction)
         async with asyncio.timeout(_UNDO_SECONDS):
             await transaction.rollback()
     except BaseException as error:
-        connection.terminate()
+        _close(connection)
         if not isinstance(error, Exception):
             raise
 
@@ -152,12 +167,16 @@ def _is_loss(connection: _Lent, error: BaseException) -> bool:
     """Whether a transaction failed because its server or the way there was lost."""
     if isinstance(error, Refusal) or not isinstance(error, Exception):
         return False
-    return connection.is_closed() or isinstance(
-        error,
-        (
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-        ),
-    )
+    if isinstance(error, TimeoutError | asyncpg.PostgresConnectionError):
+        return True
+    if isinstance(error, asyncpg.AdminShutdownError | asyncpg.CrashShutdownError):
+        return True
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool took it back in the moment in which it was lost
+        return True
+
+
+def _close(connection: _Lent) -> None:
+    with suppress(asyncpg.InterfaceError):  # as above
+        connection.terminate()

@@ -1,0 +1,71 @@
+-- name: attempts
+-- Every job with its state and attempt: both only ever go one way.
+SELECT id, state, attempt FROM jobs
+
+-- name: shown_too_early
+-- Files that readers find though the job that wrote them has not succeeded.
+SELECT batches.id, jobs.id AS job_id, jobs.state
+  FROM batches JOIN jobs ON jobs.id = batches.job_id
+ WHERE jobs.state <> 'succeeded'
+   AND (batches.state IN ('active', 'inactive')
+        OR EXISTS (SELECT FROM dataset_files WHERE dataset_files.batch_id = batches.id)
+        OR EXISTS (SELECT FROM store_files WHERE store_files.batch_id = batches.id))
+
+-- name: ends_apart
+-- Ended jobs whose batches did not end the same way in the same transaction.
+SELECT jobs.id AS job_id, jobs.state, batches.id, batches.state AS batch_state
+  FROM jobs LEFT JOIN batches ON batches.job_id = jobs.id
+ WHERE (jobs.state = 'succeeded' AND batches.state NOT IN ('active', 'inactive'))
+    OR (jobs.state = 'failed' AND batches.state <> 'failed')
+    OR (jobs.state = 'cancelled' AND batches.state NOT IN ('failed', 'aborted'))
+    OR (jobs.state IN ('queued', 'running') AND batches.state NOT IN ('loaded', 'exporting'))
+    OR (batches.id IS NULL AND jobs.kind IN ('promotion', 'export'))
+
+-- name: unfinished
+-- Jobs that have not ended.
+SELECT id, kind, state, attempt, failed_attempts, run_after - now() AS waits FROM jobs
+ WHERE state IN ('queued', 'running')
+
+-- name: jobs
+-- Every job.
+SELECT jobs.*, sandboxes.name AS sandbox_name
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ ORDER BY jobs.id
+
+-- name: job_events
+-- What happened to every job, in order.
+SELECT job_id AS id, event, state, attempt FROM job_events ORDER BY job_id, at
+
+-- name: batches
+-- Every batch.
+SELECT id, state, job_id, dataset_id, ingest_number FROM batches
+
+-- name: batch_events
+-- What happened to every batch, in order.
+SELECT batch_id AS id, event, state FROM batch_events ORDER BY batch_id, at
+
+-- name: files
+-- Every file that readers may find.
+SELECT dataset_files.*, batches.job_id, batches.state AS batch_state
+  FROM dataset_files JOIN batches ON batches.id = dataset_files.batch_id
+ ORDER BY batch_id, number
+
+-- name: parts
+-- What every part of an export counted, and the attempt that wrote it.
+SELECT plans.job_id, plans.task_count, parts.number, parts.attempt, parts.key, parts.row_count,
+       parts.sha256, parts.counters
+  FROM parts JOIN plans ON plans.id = parts.plan_id
+ ORDER BY plans.job_id, parts.number
+
+-- name: store_files
+-- Every file of the profile store and the commits at which it came and went.
+SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, added, removed
+  FROM store_files ORDER BY added, key
+
+-- name: meta_files
+-- Every file told about a batch.
+SELECT batch_id, key, size_bytes, sha256 FROM meta_files
+
+-- name: uploads
+-- Every file a caller sent that is still named.
+SELECT batch_id, key, size_bytes, sha256 FROM uploads

@@ -1,0 +1,102 @@
+"""Tells at which moment the service is: what its jobs have come to, what its callers are doing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import asyncpg
+
+from tests.chaos.plan import CALLS, WORK, Moment
+from tests.chaos.rig import Rig
+
+#: The moments between two parts last some tens of milliseconds.
+LOOK_SECONDS = 0.005
+
+_STANDING = """
+SELECT jobs.id, jobs.kind, jobs.worker_id, plans.task_count,
+       (SELECT count(*) FROM parts WHERE parts.plan_id = plans.id) AS part_count
+  FROM jobs LEFT JOIN plans ON plans.job_id = jobs.id
+ WHERE jobs.state = 'running'
+ ORDER BY jobs.id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a running job stands, and which process has it."""
+
+    job_id: int
+    moment: Moment
+    worker_pid: int
+
+
+class Watch:
+    """Looks at the database past the proxy, and at what the callers have in progress."""
+
+    def __init__(self, rig: Rig, in_progress: Counter[Moment]) -> None:
+        self._rig = rig
+        self._in_progress = in_progress
+        self._connection: asyncpg.Connection | None = None
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def standing(self) -> list[Standing]:
+        """Every running job; none when the database is away."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(**self._rig.direct, timeout=2)
+            rows = await self._connection.fetch(_STANDING, timeout=2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if self._connection is not None:
+                self._connection.terminate()
+                self._connection = None
+            return []
+        return [
+            Standing(
+                job_id=row["id"],
+                moment=_moment(row),
+                worker_pid=int(row["worker_id"].rpartition("-")[2]),
+            )
+            for row in rows
+        ]
+
+    async def wait_for(self, moment: Moment, seconds: float) -> Standing | None:
+        """Wait until a job, or a call, is at a moment; then return the job, if it is one's."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if moment in CALLS and self._in_progress[moment]:
+                return None
+            for standing in await self.standing() if moment in WORK else ():
+                if standing.moment is moment:
+                    return standing
+            await asyncio.sleep(LOOK_SECONDS)
+        return None
+
+    async def now(self, worker_pid: int | None = None) -> str:
+        """What goes on, for the report: of one worker's jobs, or of all."""
+        standing: Iterable[Standing] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                standing = await self.standing()
+        jobs = {
+            each.moment for each in standing if worker_pid is None or each.worker_pid == worker_pid
+        }
+        calls = {moment for moment, count in self._in_progress.items() if count}
+        return ", ".join(sorted(jobs)) or ", ".join(sorted(calls)) or "idle"
+
+
+def _moment(row: asyncpg.Record) -> Moment:
+    if row["kind"] != "export":
+        return Moment.PROMOTING
+    if row["task_count"] is None:
+        return Moment.CLAIMED
+    if row["part_count"] == 0:
+        return Moment.PLANNED
+    return Moment.PUBLISHING if row["part_count"] == row["task_count"] else Moment.WRITING

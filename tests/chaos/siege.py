@@ -1,0 +1,173 @@
+"""One run: the service is started, worked, attacked, left alone, audited, and swept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import asyncpg
+
+from catalog.store.database import Connection, connected
+from catalog.store.obstacles import Obstacle
+from tests.chaos import audit, evidence, replays
+from tests.chaos.attacks import Attacks
+from tests.chaos.callers import Callers
+from tests.chaos.moments import Watch
+from tests.chaos.plan import Attack, plan
+from tests.chaos.report import Report
+from tests.chaos.rig import PATIENCE_SECONDS, Rig, running
+
+#: Eight attempts wait for 63 s between them, and each may take its time on a busy machine.
+LONGEST_END_SECONDS = 240
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Siege:
+    rig: Rig
+    report: Report
+    #: Told what goes on.
+    say: Callable[[str], None]
+
+    async def run(self, attacks: tuple[Attack, ...]) -> None:
+        with self._timed("start"):
+            await self._until_ready()
+            shown = await asyncio.to_thread(self.rig.command, "credentials", "--json")
+            callers = Callers(self.rig.base_url, json.loads(shown.stdout), self.report.seed)
+            await callers.prepare()
+        try:
+            with self._timed("attack"):
+                await self._attack(attacks, callers)
+            with self._timed("until all jobs had ended"):
+                await callers.finish()
+                await self._until_all_ended()
+            with self._timed("replays and audit"):
+                await self._audit(callers)
+            with self._timed("sweep"):
+                await self._sweep()
+        finally:
+            await callers.close()
+            self.report.answers = callers.ledger.answers
+
+    async def _attack(self, attacks: tuple[Attack, ...], callers: Callers) -> None:
+        watch = Watch(self.rig, callers.in_progress)
+        doing, glances = Attacks(self.rig, watch, self.report.seed), audit.Glances()
+        callers.start()
+        try:
+            for attack in attacks:
+                done = await doing.carry_out(attack)
+                self.report.done.append(done)
+                hit = "" if done.victim_count else "  (nobody was there)"
+                self.say(f"{done.at:7.1f} s  {attack}  {done.moment}{hit}")
+                await self._glance(glances)
+            await doing.settle()
+        finally:
+            self.report.troubles += doing.troubles
+            await watch.close()
+
+    async def _glance(self, glances: audit.Glances) -> None:
+        try:
+            async with self._database() as db:
+                self._accuse(await glances.glance(db))
+        except (OSError, TimeoutError, Obstacle, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return  # it is PostgreSQL that was attacked: the next look is soon
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await asyncio.to_thread(_is_ready, self.rig.base_url):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the service did not start: see {self.rig.log('server')}")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _until_all_ended(self) -> None:
+        """Every accepted job reaches an end, once it is left alone."""
+        deadline = time.monotonic() + LONGEST_END_SECONDS
+        async with self._database() as db:
+            while unfinished := await evidence.SQL["unfinished"].rows(db):
+                if time.monotonic() > deadline:
+                    self._accuse([f"never ended: {dict(row)}" for row in unfinished])
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _audit(self, callers: Callers) -> None:
+        async with self._database() as db:
+            found = await evidence.gather(db)
+            again = await replays.replay(db, found)
+        await self._until_all_ended()
+        async with self._database() as db:
+            found = await evidence.gather(db)
+        report, ledger = self.report, callers.ledger
+        self._accuse(ledger.violations)
+        self._accuse(await asyncio.to_thread(audit.violations, found, ledger, self.rig.files))
+        self._accuse(replays.differences(found, again))
+        attacked = [job for id, job in found.jobs.items() if id not in again]
+        report.jobs = Counter(f"{job['kind']} {job['state']}" for job in attacked)
+        report.attempts = Counter(job["attempt"] for job in attacked if job["state"] == "succeeded")
+        report.figures |= {
+            "batches callers know of": len(ledger.batches),
+            "export jobs callers know of": len(ledger.jobs),
+            "files downloaded and compared": ledger.download_count,
+            "exports compared with an undisturbed run": sum(map(len, again.values())),
+            "undisturbed runs": len(again),
+            "starts of the server": self.rig.server.starts,
+            "starts of workers": sum(worker.starts for worker in self.rig.workers),
+        }
+
+    async def _sweep(self) -> None:
+        """With every process dead, what no row names must be gone after one sweep."""
+        await self.rig.end()
+        self.report.figures |= await self._swept()
+
+    async def _swept(self) -> dict[str, int]:
+        before = _on_disk(self.rig.files)
+        return {"files on disk": len(before)}
+
+    def _accuse(self, violations: list[str]) -> None:
+        for violation in violations:
+            if violation not in self.report.violations:
+                self.report.violations.append(violation)
+                self.say(f"VIOLATION  {violation}")
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[Connection]:
+        async with connected(**self.rig.direct) as db:
+            yield db
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self.report.seconds[stage] = time.monotonic() - began_at
+            self.say(f"{stage}: {self.report.seconds[stage]:.1f} s")
+
+
+def _is_ready(base_url: str) -> bool:
+    try:
+        with urlopen(f"{base_url}/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _on_disk(files: Path) -> set[str]:
+    return {path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file()}
+
+
+async def besiege(
+    *, seed: int, kills: int, say: Callable[[str], None], folder: Path | None = None
+) -> Report:
+    """Attack a service of its own with the plan of a seed; return what became of it."""
+    report = Report(seed=seed, kills=kills)
+    async with running(folder) as rig:
+        await Siege(rig=rig, report=report, say=say).run(plan(seed, kills))
+    return report
