@@ -43,8 +43,9 @@ COMMENT ON COLUMN jobs.snapshot IS 'The commit number an export reads at, in eve
 COMMENT ON COLUMN jobs.attempt IS
     'Claims so far, and the fencing token: a worker names it in whatever it writes.';
 
--- Serves claim_next, which hops from sandbox to sandbox, and the count of what waits in one.
-CREATE INDEX jobs_waiting ON jobs (sandbox_id, id) WHERE state = 'queued';
+-- Serves claim_next, which hops from sandbox to sandbox, and the count of what waits in one. The
+-- sum keeps the planner from walking the primary key instead, past every job that ever was.
+CREATE INDEX jobs_waiting ON jobs (sandbox_id, (id + 0)) WHERE state = 'queued';
 -- Serves release_expired and the count of running jobs by sandbox.
 CREATE INDEX jobs_running ON jobs (lease_expires_at) WHERE state = 'running';
 -- Serves claim_next: promotions of one data set go one after the other.
@@ -59,19 +60,6 @@ CREATE INDEX export_jobs_by_id ON jobs (sandbox_id, state, id) WHERE kind = 'exp
 
 COMMENT ON COLUMN jobs.failed_attempts IS
     'Attempts that ended badly. One that was handed back by a worker shutting down is not counted.';
-
-CREATE VIEW export_jobs AS
-SELECT jobs.id, jobs.sandbox_id, jobs.organisation_id, sandboxes.name AS sandbox_name, jobs.kind,
-       jobs.state, jobs.dataset_id, jobs.snapshot, jobs.attempt, jobs.failed_attempts,
-       jobs.worker_id, jobs.progress, jobs.metrics, jobs.errors, jobs.created_by, jobs.request_id,
-       jobs.created_at, jobs.updated_at, jobs.started_at, jobs.finished_at,
-       jobs."order" - 'selection' AS "order"
-  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
- WHERE jobs.kind = 'export';
-
-COMMENT ON VIEW export_jobs IS
-    'What callers see of export jobs. The schemas a job pinned are left behind: they are large and '
-    'only the engine needs them.';
 
 CREATE TABLE turns (
     sandbox_id uuid        PRIMARY KEY REFERENCES sandboxes,
@@ -115,12 +103,9 @@ CREATE TABLE plans (
     engine_version text        NOT NULL,
     key            text        NOT NULL,
     task_count     integer     NOT NULL,
-    exclusions     jsonb,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON COLUMN plans.exclusions IS
-    'Key, size and hash of the list of profiles that are left out; null when none is.';
 COMMENT ON TABLE plans IS
     'What an export job worked out once. Later attempts of the same engine version go on from '
     'it; another version deletes it, and its parts with it.';

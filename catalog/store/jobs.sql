@@ -54,10 +54,9 @@ WITH RECURSIVE waiting AS (
      WHERE waiting.sandbox_id IS NOT NULL
        AND (:most_running::integer IS NULL OR coalesce(busy.running, 0) < :most_running)
      ORDER BY coalesce(busy.running, 0), turns.taken_at NULLS FIRST,
-              -- By both columns, so that the planner takes the index of what waits.
               (SELECT id FROM jobs
                 WHERE jobs.sandbox_id = waiting.sandbox_id AND jobs.state = 'queued'
-                ORDER BY jobs.sandbox_id, jobs.id LIMIT 1)
+                ORDER BY jobs.id + 0 LIMIT 1)
 ), next AS (
     SELECT oldest.id
       FROM in_turn CROSS JOIN LATERAL (
@@ -71,7 +70,7 @@ WITH RECURSIVE waiting AS (
                          AND earlier.state IN ('queued', 'running')
                          AND earlier.dataset_id = jobs.dataset_id
                          AND earlier.id < jobs.id))
-            ORDER BY jobs.sandbox_id, jobs.id
+            ORDER BY jobs.id + 0
             LIMIT 1
               FOR UPDATE SKIP LOCKED) AS oldest
      LIMIT 1
