@@ -87,7 +87,7 @@ class CsvReader:
         self._fields = tuple(field for field in fields if has_column(field))
         self._leaves = {".".join(path): leaf for path, leaf in leaves(self._fields)}
         self._reading = reading
-        self._parsing = _parsing(reading)
+        self._parsing = parsing(reading)
 
     def work(self, source: Source) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
@@ -271,7 +271,8 @@ def _names(header: list[str]) -> list[str]:
     return [f"f{number}" for number in range(len(header))]
 
 
-def _parsing(reading: Reading) -> dict[str, Any]:
+def parsing(reading: Reading) -> dict[str, Any]:
+    """Give delimiter, quote and escape as parsers take them; refuses with Invalid."""
     marks = {"delimiter": reading.delimiter, "quote": reading.quote, "escape": reading.escape}
     for name, mark in marks.items():
         is_optional = name != "delimiter"

@@ -43,17 +43,7 @@ class RowReader:
 
     def read(self, row: bytes) -> dict[str, Any]:
         """Give a row's values, or raise :class:`Unfit`. Instants and days come as numbers."""
-        if row.count(b"{") + row.count(b"[") > DEPTH and int(Structure(row).depths.max()) > DEPTH:
-            raise Unfit(f"the row nests deeper than {DEPTH} levels")
-        try:
-            value = _parsed(row.decode())
-        except UnicodeDecodeError:
-            raise Unfit("the row is not UTF-8") from None
-        except json.JSONDecodeError as problem:
-            raise Unfit(f"the row is not JSON: {problem.msg}") from None
-        if not isinstance(value, dict):
-            raise Unfit(f"the row is {_found(value)} where an object is expected")
-        coerced: dict[str, Any] = self._coerce(value)
+        coerced: dict[str, Any] = self._coerce(parsed_row(row))
         return coerced
 
     def _coercer(self, field: Field, path: str) -> Coercer:
@@ -115,6 +105,21 @@ class RowReader:
             ]
 
         return coerce
+
+
+def parsed_row(row: bytes) -> dict[str, Any]:
+    """Give what a row says, whatever the schema; raises :class:`Unfit`."""
+    if row.count(b"{") + row.count(b"[") > DEPTH and int(Structure(row).depths.max()) > DEPTH:
+        raise Unfit(f"the row nests deeper than {DEPTH} levels")
+    try:
+        value = _parsed(row.decode())
+    except UnicodeDecodeError:
+        raise Unfit("the row is not UTF-8") from None
+    except json.JSONDecodeError as problem:
+        raise Unfit(f"the row is not JSON: {problem.msg}") from None
+    if not isinstance(value, dict):
+        raise Unfit(f"the row is {_found(value)} where an object is expected")
+    return value
 
 
 def _parsed(text: str) -> Any:

@@ -11,10 +11,22 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from service.engine import channel
-from service.engine.orders import Answer, Done, ExportOrder, Failed, Promoted, PromotionOrder
+from service.engine.orders import (
+    Answer,
+    Done,
+    ExportOrder,
+    Failed,
+    Limits,
+    Peeked,
+    PeekOrder,
+    Promoted,
+    PromotionOrder,
+)
+from service.engine.watching import Watch
 
 
 class EngineDied(Exception):
@@ -48,23 +60,30 @@ class LocalRunner:
 
     @asynccontextmanager
     async def run(
-        self, order: PromotionOrder | ExportOrder
+        self, order: PromotionOrder | ExportOrder | PeekOrder
     ) -> AsyncIterator[AsyncIterator[Answer]]:
         """Give an order and lend its answers; the child is dead when the block ends.
 
-        The answers end with :class:`Promoted`, :class:`Done` or :class:`Failed`, or raise
-        :class:`EngineDied`.
+        The answers end with :class:`Promoted`, :class:`Peeked`, :class:`Done` or
+        :class:`Failed`, which also tells of a child that took more than its order allows; or
+        they raise :class:`EngineDied`.
         """
         child = await self._take()
-        alive = asyncio.create_task(self._say_alive(child))
+        limits = Limits() if isinstance(order, ExportOrder) else order.limits
+        watch = Watch(child.pid, limits, partial(_end, child))
+        helpers = [
+            asyncio.create_task(self._say_alive(child)),
+            asyncio.create_task(watch.keep()),
+        ]
         try:
             assert child.stdin is not None
             with suppress(ConnectionError):  # a child that died says so by ending its answers
                 child.stdin.write(channel.frame(order))
                 await child.stdin.drain()
-            yield _answers(child)
+            yield _answers(child, watch)
         finally:
-            alive.cancel()
+            for helper in helpers:
+                helper.cancel()
             await _kill(child)
 
     async def _take(self) -> Process:
@@ -95,24 +114,32 @@ class LocalRunner:
                 await child.stdin.drain()
 
 
-async def _answers(child: Process) -> AsyncIterator[Answer]:
+async def _answers(child: Process, watch: Watch) -> AsyncIterator[Answer]:
     assert child.stdout is not None
     while True:
         try:
             head = await child.stdout.readexactly(channel.HEAD_BYTES)
             body = await child.stdout.readexactly(channel.body_size(head))
         except asyncio.IncompleteReadError:
-            raise EngineDied(await child.wait()) from None
+            if watch.breach is None:
+                raise EngineDied(await child.wait()) from None
+            yield watch.breach
+            return
         answer = channel.answer_in(body)
+        watch.heard(answer)
         yield answer
-        if isinstance(answer, Promoted | Done | Failed):
+        if isinstance(answer, Promoted | Peeked | Done | Failed):
             return
 
 
-async def _kill(child: Process) -> None:
+def _end(child: Process) -> None:
     if child.returncode is None:
         with suppress(ProcessLookupError):
             child.kill()
+
+
+async def _kill(child: Process) -> None:
+    _end(child)
     await child.wait()
     transport = child._transport  # type: ignore[attr-defined]  # noqa: SLF001
     transport.close()  # else the pipes stay open until the collector finds them

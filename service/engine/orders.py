@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.batches import FileFormat
+from catalog.labellings import Labelling
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.segments import MembershipStatus
-from catalog.store_files import StoreFileKind
+from catalog.store_files import StoreFile, StoreFileKind
 
 #: Part of every plan: a plan made by another version is discarded, never continued.
 ENGINE_VERSION = "1"
@@ -104,6 +105,29 @@ class PromotionOrder(Order):
     threads: int = 2
 
 
+class PeekOrder(Order):
+    """Show the first rows of uploads as they were sent: no schema is asked."""
+
+    kind: Literal["peek"] = "peek"
+    uploads: tuple[UploadedFile, ...]
+    reading: Reading
+    #: The first row of CSV names the columns; else they have none but their numbers.
+    has_header: bool = True
+    row_count: int
+    limits: Limits = Limits()
+    threads: int = 1
+
+
+class Peeked(Order):
+    """The first rows of uploads, each with its values by the number of their column."""
+
+    kind: Literal["peeked"] = "peeked"
+    #: Paths of leaves with slashes between their parts, in order of first sight.
+    columns: tuple[str, ...]
+    #: Absent values are left out; long ones are cut.
+    rows: tuple[dict[int, str], ...]
+
+
 class RowError(Order):
     """One row that was refused or skipped."""
 
@@ -172,6 +196,16 @@ class Promoted(Order):
     ignored_fields: tuple[str, ...] = ()
 
 
+class Source(Order):
+    """What one batch has in a store file that was compacted."""
+
+    #: In the file.
+    number: int
+    ingest_number: int
+    ingested_at: datetime
+    is_upsert: bool
+
+
 class Fragments(Order):
     """One store file of the snapshot."""
 
@@ -185,6 +219,42 @@ class Fragments(Order):
     is_upsert: bool
     #: Commit number at which it joined the profile store.
     added: int
+    #: Of a file that was compacted: the batches whose rows are of the snapshot. Rows of others
+    #: are not, and what is said of the whole file above holds for none of its batches.
+    sources: tuple[Source, ...] = ()
+    #: How many batches its rows are numbered by, those among them that are gone.
+    source_count: int = 1
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """Its sources; a file that was not compacted is one."""
+        return self.sources or (
+            Source(
+                number=0,
+                ingest_number=self.ingest_number,
+                ingested_at=self.ingested_at,
+                is_upsert=self.is_upsert,
+            ),
+        )
+
+    @property
+    def newest_at(self) -> datetime:
+        """When the last of its rows was ingested."""
+        return max(source.ingested_at for source in self.all_sources)
+
+    @classmethod
+    def of(cls, file: StoreFile) -> Fragments:
+        return cls(
+            dataset_id=file.dataset_id,
+            kind=file.kind,
+            key=file.key,
+            size_bytes=file.size_bytes,
+            row_count=file.row_count,
+            ingest_number=file.ingest_number,
+            ingested_at=file.ingested_at,
+            is_upsert=file.is_upsert,
+            added=file.added,
+        )
 
 
 class SavedLabelling(Order):
@@ -195,6 +265,16 @@ class SavedLabelling(Order):
     commit: int
     #: The record data set whose keys represent profiles in it; null when there was none.
     main_dataset_id: str | None
+
+    @classmethod
+    def of(cls, labelling: Labelling | None) -> SavedLabelling | None:
+        if labelling is None:
+            return None
+        return cls(
+            key=labelling.key,
+            commit=labelling.commit,
+            main_dataset_id=labelling.main_dataset_id,
+        )
 
 
 class NewLabelling(NewFile):
@@ -244,6 +324,8 @@ class Selection(Order):
     with_empty_profiles: bool = False
     #: Null: every profile.
     segments: SegmentFilter | None = None
+    #: Events one profile may carry; of more, the newest.
+    events_per_profile: int = 100_000
     #: Namespace codes as registered, by lower-case code.
     namespaces: dict[str, str] = Field(default_factory=dict)
 
@@ -251,6 +333,16 @@ class Selection(Order):
     def batch_count(self) -> int:
         """How many batches the export fills: one, or one for each segment."""
         return len(self.segments.choices) if self.segments and self.segments.is_split else 1
+
+
+class FinishedPart(Order):
+    """A part that an earlier attempt wrote: see :class:`Part`."""
+
+    number: int
+    batch: int
+    row_count: int
+    size_bytes: int
+    exclusions: str | None
 
 
 class ExportOrder(Selection):
@@ -269,10 +361,10 @@ class ExportOrder(Selection):
     #: The newest labelling to start from.
     labelling: SavedLabelling | None = None
     #: Links are divided on disk when sorting them at once would take more.
-    labelling_size_bytes: int = 512 << 20
-    #: A plan of an earlier attempt to go on from, and the task numbers that are done.
+    labelling_size_bytes: int = 128 << 20
+    #: A plan of an earlier attempt to go on from, and the parts of it that are kept.
     plan_key: str | None = None
-    finished_tasks: tuple[int, ...] = ()
+    finished: tuple[FinishedPart, ...] = ()
 
 
 class Planned(Order):
@@ -282,8 +374,6 @@ class Planned(Order):
     key: str
     engine_version: str
     task_count: int
-    #: One row for each profile that is left out; null when none is.
-    exclusions: NewFile | None = None
     #: Null when none was needed, or a saved one says the same.
     labelling: NewLabelling | None = None
 
@@ -296,9 +386,11 @@ class Part(NewFile):
     number: int
     #: The place of its batch among those that the export fills.
     batch: int = 0
-    #: Counters to be summed over parts: ``profiles``, ``events``, ``excluded`` and, by
-    #: namespace as registered, ``namespace:CODE``.
+    #: Counters to be summed over parts: ``profiles``, ``events``, ``excluded`` profiles, those
+    #: that were ``shortened`` of events and, by namespace as registered, ``namespace:CODE``.
     counters: dict[str, int]
+    #: Key of the list of profiles that are not in it whole; null when all are.
+    exclusions: str | None = None
 
 
 class Progress(Order):
@@ -309,12 +401,18 @@ class Progress(Order):
     phase: str
     done: int
     total: int
+    #: Of an export: what is written so far, by this attempt and kept of earlier ones.
+    profiles: int = 0
+    bytes: int = 0
 
 
 class Done(Order):
     """Everything asked for was written."""
 
     kind: Literal["done"] = "done"
+    #: For each batch of an export, the list of profiles that are not in it or not whole; null
+    #: when there is none.
+    exclusions: tuple[NewFile | None, ...] = ()
 
 
 class Failed(Order):
@@ -327,5 +425,5 @@ class Failed(Order):
 
 
 Answer = Annotated[
-    Promoted | Planned | Part | Progress | Done | Failed, Field(discriminator="kind")
+    Promoted | Peeked | Planned | Part | Progress | Done | Failed, Field(discriminator="kind")
 ]

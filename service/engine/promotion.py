@@ -121,10 +121,18 @@ class _Checks:
             case FileFormat.PARQUET:
                 return ParquetReader(self.fields)
 
+    def nothing(self, refused: FileRefused) -> Rows:
+        """Give no rows, for the reason that a file was refused for."""
+        empty = self.schema.empty_table()
+        return Rows(table=empty, numbers=np.empty(0, np.int64), flaws=(refused.flaw,))
+
     def check(self, piece: tuple[str, Work]) -> _Checked:
         """Convert rows and refuse those that lack something."""
         path, work = piece
-        rows = work()
+        try:
+            rows = work()
+        except FileRefused as refused:
+            rows = self.nothing(refused)
         absent = missing(rows.table, self.fields, is_event=self._order.is_event)
         rows = rows.without(absent, MISSING_FIELD)
         store, skipped = None, tuple[Flaw, ...]()
@@ -176,12 +184,7 @@ def _uploads(
                 position = step.position_bytes
                 yield upload.path, step.work
         except FileRefused as refused:
-            rows = Rows(
-                table=checks.schema.empty_table(),
-                numbers=np.empty(0, np.int64),
-                flaws=(refused.flaw,),
-            )
-            yield upload.path, partial(_given, rows)
+            yield upload.path, partial(_given, checks.nothing(refused))
 
 
 def _given(rows: Rows) -> Rows:

@@ -163,15 +163,15 @@ def _refuse(constant: str) -> None:
 
 def _encoded(document: Mapping[str, object]) -> bytes:
     """Give a document as a line of ASCII."""
-    return json.dumps(_plain(document), allow_nan=False).encode() + b"\n"
+    return json.dumps(plain(document), allow_nan=False).encode() + b"\n"
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Give what JSON has for a value; a text where it has nothing."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     is_plain = value is None or isinstance(value, bool | int | str)
