@@ -11,10 +11,12 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, TypeAdapter
 
-from service.engine.orders import Answer, ExportOrder, PromotionOrder
+from service.engine.orders import Answer, ExportOrder, PeekOrder, PromotionOrder
 
 _LENGTH = struct.Struct(">I")
-_ORDER: TypeAdapter[PromotionOrder | ExportOrder] = TypeAdapter(PromotionOrder | ExportOrder)
+_ORDER: TypeAdapter[PromotionOrder | ExportOrder | PeekOrder] = TypeAdapter(
+    PromotionOrder | ExportOrder | PeekOrder
+)
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 #: Bytes of the length in front of every frame.
@@ -35,7 +37,7 @@ def body_size(head: bytes) -> int:
     return int(size)
 
 
-def order_in(body: bytes) -> PromotionOrder | ExportOrder:
+def order_in(body: bytes) -> PromotionOrder | ExportOrder | PeekOrder:
     return _ORDER.validate_json(body)
 
 

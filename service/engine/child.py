@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,17 +23,19 @@ import pyarrow as pa
 
 from catalog.errors import Refusal
 from service.engine import channel
+from service.engine.exporting import export
 from service.engine.orders import (
     Answer,
-    Done,
     ExportOrder,
     Failed,
+    Limits,
+    PeekOrder,
     Progress,
     PromotionOrder,
 )
-from service.engine.plan import Plan, PlanMismatch, load_plan, make_plan
+from service.engine.peeking import peek
 from service.engine.promotion import promote
-from service.engine.task import run_task
+from service.engine.watching import limit_own_memory, too_much_memory
 from service.storage.files import Files
 
 #: Seconds between two progress reports: a person sees no difference below a quarter.
@@ -79,8 +80,12 @@ def main(root: str, silence: str) -> None:
     if body is None:
         return
     threading.Thread(target=_end_when_silent, args=(parent, float(silence)), daemon=True).start()
+    order = channel.order_in(body)
     try:
-        _do(channel.order_in(body), Files(Path(root)), answers)
+        _do(order, Files(Path(root)), answers)
+    except MemoryError:
+        limits = Limits() if isinstance(order, ExportOrder) else order.limits
+        answers.send(too_much_memory(limits))
     except Refusal as refusal:
         answers.send(Failed(code=refusal.code, message=str(refusal), is_final=True))
     except Exception:  # noqa: BLE001  # the last resort: the trace is ours, the parent needs a word
@@ -89,46 +94,18 @@ def main(root: str, silence: str) -> None:
         answers.send(Failed(code="engine_failed", message=message, is_final=False))
 
 
-def _do(order: PromotionOrder | ExportOrder, files: Files, answers: Answers) -> None:
+def _do(order: PromotionOrder | ExportOrder | PeekOrder, files: Files, answers: Answers) -> None:
     pa.set_cpu_count(order.threads)
     pa.set_io_thread_count(max(2, order.threads))
-    if isinstance(order, PromotionOrder):
-        answers.send(promote(order, files, answers.report))
-    else:
-        _export(order, files, answers)
-
-
-def _export(order: ExportOrder, files: Files, answers: Answers) -> None:
-    plan = _continued_plan(order, files)
-    finished = set(order.finished_tasks)
-    if plan is None:
-        planned = make_plan(order, files, answers.report)
-        answers.send(planned)
-        plan, finished = load_plan(planned.key, files), set()
-    remaining = [number for number in range(plan.task_count) if number not in finished]
-    with ThreadPoolExecutor(order.threads, thread_name_prefix="task") as pool:
-        running = [pool.submit(run_task, order, plan, number, files) for number in remaining]
-        try:
-            for count, future in enumerate(as_completed(running), start=1):
-                for part in future.result():
-                    answers.send(part)
-                done = plan.task_count - len(remaining) + count
-                answers.report(Progress(phase="merging", done=done, total=plan.task_count))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    answers.send(Done())
-
-
-def _continued_plan(order: ExportOrder, files: Files) -> Plan | None:
-    """The plan of an earlier attempt, unless this engine would have planned otherwise."""
-    if order.plan_key is None:
-        return None
-    try:
-        plan = load_plan(order.plan_key, files)
-        plan.check_is_of(order)
-    except PlanMismatch:
-        return None
-    return plan
+    match order:
+        case ExportOrder():
+            export(order, files, answers.send, answers.report)
+        case PromotionOrder():
+            limit_own_memory(order.limits)
+            answers.send(promote(order, files, answers.report))
+        case PeekOrder():
+            limit_own_memory(order.limits)
+            answers.send(peek(order, files))
 
 
 def _end_when_silent(parent: BinaryIO, silence: float) -> None:
