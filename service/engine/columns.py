@@ -28,10 +28,16 @@ Number = TypeVar("Number", np.int8, np.int64, np.uint64)
 
 
 class Stack:
-    """Tables on top of each other. Rows are numbered through, from the top of the first."""
+    """Tables on top of each other. Rows are numbered through, from the top of the first.
 
-    def __init__(self, tables: Sequence[pa.Table]) -> None:
+    Columns with words are numbers in the tables; see :mod:`~service.engine.vocabulary`.
+    """
+
+    def __init__(
+        self, tables: Sequence[pa.Table], words: Mapping[str, Column] | None = None
+    ) -> None:
         self.tables = [table for table in tables if table.num_rows]
+        self._words = words or {}
         self.row_count = sum(table.num_rows for table in self.tables)
         self._holders: dict[str, tuple[int, ...]] = {}
         for number, table in enumerate(self.tables):
@@ -60,6 +66,15 @@ class Stack:
 
     def column(self, name: str, type: pa.DataType) -> Chunks:
         """Give the column of those tables that hold it, stacked and in one type."""
+        if name in self._words:
+            numbers = self.column_as_held(name, type)
+            chunks = [self._words[name].take(chunk) for chunk in numbers.chunks]
+            return pa.chunked_array(chunks, type)
+        return self.column_as_held(name, type)
+
+    def column_as_held(self, name: str, type: pa.DataType) -> Chunks:
+        """Give the same column, but numbers where it has words; :meth:`spelt` brings them back."""
+        type = self._type_as_held(name, type)
         chunks = [
             chunk
             for number in self.holders(name)
@@ -69,13 +84,27 @@ class Stack:
 
     def values(self, name: str, type: pa.DataType, rows: Ints) -> Column:
         """Give a column at some rows, null where a row's table lacks it or the row is -1."""
+        values = self.values_spelt(name, type, rows)
+        return values.cast(type) if name in self._words else values
+
+    def values_spelt(self, name: str, type: pa.DataType, rows: Ints) -> Column:
+        """Give the same values, as a dictionary where the column has words."""
         holders = self.holders(name)
         if not holders:
-            return pa.nulls(len(rows), type)
+            return self.spelt(name, pa.nulls(len(rows), self._type_as_held(name, type)))
         moved = self.rows_within(holders)
         if moved is not None:
             rows = np.where(rows < 0, -1, moved[rows])
-        return pick(self.column(name, type), rows)
+        return self.spelt(name, pick(self.column_as_held(name, type), rows))
+
+    def spelt(self, name: str, values: Column) -> Column:
+        """Give what was picked of a column its words, if it has some."""
+        if name not in self._words:
+            return values
+        return pa.DictionaryArray.from_arrays(values, self._words[name])
+
+    def _type_as_held(self, name: str, type: pa.DataType) -> pa.DataType:
+        return pa.int32() if name in self._words else type
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every table holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -58,6 +58,17 @@ class Projection:
             columns.append(pa.field(EVENTS_COLUMN, pa.list_(event)))
         return pa.schema(columns)
 
+    def schema_with(self, words: Collection[str], event_words: Collection[str]) -> pa.Schema:
+        """Give the same schema with dictionaries at some leaves of records and of events."""
+        columns = []
+        for field in self.schema:
+            if field.name == EVENTS_COLUMN and self.event_fields is not None:
+                type = pa.list_(_with_dictionaries(field.type.value_type, "", event_words))
+            else:
+                type = _with_dictionaries(field.type, field.name, words)
+            columns.append(field.with_type(type))
+        return pa.schema(columns)
+
     @property
     def has_identities(self) -> bool:
         """Whether values of identities are wanted at all."""
@@ -111,6 +122,16 @@ def _part_of(field: Field, paths: list[Path]) -> Field | None:
     if field.kind is not Kind.OBJECT or () in paths:
         return field
     return replace(field, fields=selected(field.fields, paths))
+
+
+def _with_dictionaries(type: pa.DataType, path: str, words: Collection[str]) -> pa.DataType:
+    """Give the type with dictionaries for the texts whose dotted paths are named."""
+    if pa.types.is_struct(type):
+        above = f"{path}." if path else ""
+        return pa.struct(
+            [f.with_type(_with_dictionaries(f.type, above + f.name, words)) for f in type]
+        )
+    return pa.dictionary(pa.int32(), type) if path in words else type
 
 
 def _derived_identities(paths: Iterable[Path]) -> tuple[Field, ...]:

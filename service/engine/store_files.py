@@ -33,6 +33,8 @@ from service.engine.nesting import whole
 KEY_HI, KEY_LO = "_key_hi", "_key_lo"
 #: Running number of the row in its batch.
 SEQ = "_seq"
+#: Of files that hold rows of several batches: the number of the row's batch in the file.
+SOURCE = "_source"
 #: Of events: the mark of the id, see :mod:`~service.engine.marks`; null without one.
 MARK = "_mark"
 
@@ -248,13 +250,11 @@ class Group(NamedTuple):
 
 
 class StoreFile:
-    """One open store file. Not to be shared between threads: it keeps what it opened last."""
+    """One open store file. Not to be shared between threads."""
 
     def __init__(self, source: pa.NativeFile) -> None:
-        self._buffer = source.read_buffer()
-        self._columns: tuple[str, ...] | None = None
         try:
-            self._arrow = pa.ipc.open_file(self._buffer)
+            self._arrow = pa.ipc.open_file(source)
         except pa.ArrowInvalid as error:
             raise ValueError("not a store file: it is no Arrow file") from error
         last, metadata = self._last_batch()
@@ -262,7 +262,7 @@ class StoreFile:
             raise ValueError("not a store file: it has no layout")
         self.layout = Layout.model_validate_json(metadata[_METADATA_KEY])
         self._last = last
-        self._numbers = {name: number for number, name in enumerate(last.schema.names)}
+        self._names = frozenset(last.schema.names)
         #: The columns as they were given to the writer: texts are texts, however stored.
         self.schema: pa.Schema = pa.schema([self._given(field) for field in last.schema])
         self._prefixes = np.array(self.layout.prefixes, np.uint64)
@@ -313,17 +313,11 @@ class StoreFile:
         return int(first), int(stop)
 
     def _read(self, first: int, stop: int, columns: Sequence[str]) -> pa.Table:
-        present = tuple(name for name in columns if name in self._numbers)
-        if present != self._columns:
-            included = sorted({self._numbers[name] for name in present})
-            options = pa.ipc.IpcReadOptions(included_fields=included)
-            self._arrow = pa.ipc.open_file(self._buffer, options=options)
-            self._columns = present
-        if not present:
-            return self._last.select([]).slice(0, 0)
+        # Whole batches: nothing of them is touched yet, and to tell Arrow which columns are wanted
+        # costs more than to let it describe all.
         batches = [self._arrow.get_batch(number) for number in range(first, stop)]
-        rows = pa.Table.from_batches(batches, self._arrow.schema)
-        return rows.select(list(present))
+        rows = pa.Table.from_batches(batches, self._last.schema)
+        return rows.select([name for name in columns if name in self._names])
 
     def _plain(self, rows: pa.Table) -> pa.Table:
         schema = pa.schema([self.schema.field(name) for name in rows.schema.names])

@@ -18,9 +18,9 @@ from service.engine.arrow_types import Chunks, Column
 from service.engine.nesting import whole
 from service.engine.store_files import MOST_WORDS
 
-#: A text repeats when it has fewer words than this share of its values. A word saves exports the
-#: work on one value and costs them that on one, so somewhat below 1 both ways cost the same.
-WORD_SHARE = 0.75
+#: A text repeats when it has fewer words than this share of its values. Exports hash each word
+#: of a file once, and otherwise each value that they write, which costs more.
+WORD_SHARE = 0.9
 #: Of fewer values nothing can be told; they are taken for words.
 FEWEST_VALUES = 4096
 #: All words of a batch together; held in memory while it is promoted.
