@@ -103,7 +103,7 @@ def _groups(snapshot: Snapshot, files: Files) -> Iterator[_Group]:
             file = StoreFile(files.open(snapshot.files[number].key))
             for group in file.groups(columns):
                 yield _Group(
-                    dataset=int(snapshot.dataset[number]),
+                    dataset=snapshot.dataset_of(number),
                     kind=kind,
                     depth=file.layout.depth,
                     prefix=group.prefix,

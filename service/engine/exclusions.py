@@ -14,13 +14,13 @@ from service.engine.kernel import ordered_with_text
 from service.engine.labels import Excluded, keys_of
 from service.engine.maps import spelt
 from service.engine.ranking import Keys, places, run_offsets
-from service.engine.snapshot import Snapshot
-from service.engine.store_files import StoreFile
+from service.engine.snapshot import GONE, Snapshot
+from service.engine.store_files import SOURCE, StoreFile
 from service.storage.files import Files, Written
 
 TOO_MANY_IDENTITIES = "too_many_identities"
 
-_COLUMNS = ("id_hi", "id_lo", "namespace", "value")
+_COLUMNS = ("id_hi", "id_lo", "namespace", "value", SOURCE)
 _NAMESPACE = pa.dictionary(pa.int32(), pa.string())
 #: Identities with their place among the excluded ones; here, none.
 _NOBODY = pa.schema(
@@ -60,6 +60,8 @@ def _mentions(snapshot: Snapshot, files: Files, excluded: Keys) -> Iterator[pa.T
         file = StoreFile(files.open(snapshot.files[number].key))
         for group in range(len(file.layout.prefixes)):
             rows = file.read_group(group, _COLUMNS)
+            is_there = snapshot.sources(number, rows) != GONE
+            rows = rows if is_there.all() else rows.filter(pa.array(is_there))
             place = places(keys_of(rows, "id_hi", "id_lo"), excluded)
             found, first = np.unique(place, return_index=True)
             first = first[(found >= 0) & ~is_named[found]]

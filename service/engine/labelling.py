@@ -28,10 +28,11 @@ from service.engine.labels import (
 from service.engine.link_ends import LinkEnds, NumberedEnds, depth_within
 from service.engine.orders import NewLabelling
 from service.engine.ranking import Bools, Keys, places
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import GONE, Snapshot
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,
+    SOURCE,
     StoreFile,
     StoreFileWriter,
     depth_for,
@@ -45,13 +46,14 @@ class Labeller:
     """Labels one snapshot, starting from the labelling that its order names, if any."""
 
     def __init__(self, snapshot: Snapshot, files: Files) -> None:
-        self._files = files
+        self._snapshot, self._files = snapshot, files
         self._budget_bytes = snapshot.order.labelling_size_bytes
         self._main_dataset_id = snapshot.main_dataset_id
-        self._saved = snapshot.order.labelling
+        saved = snapshot.order.labelling
+        self._saved = saved if saved is not None and files.exists(saved.key) else None
         known_at = -1 if self._saved is None else self._saved.commit
         links = snapshot.all(StoreFileKind.LINKS)
-        self._links = [snapshot.files[n] for n in links if snapshot.files[n].added > known_at]
+        self._links = [n for n in links if snapshot.files[n].added > known_at]
         self._is_main_known = (
             self._saved is not None and self._saved.main_dataset_id == self._main_dataset_id
         )
@@ -68,7 +70,9 @@ class Labeller:
     @property
     def is_needed(self) -> bool:
         """Whether any two identities of the snapshot may be linked."""
-        return self._saved is not None or any(file.row_count for file in self._links)
+        return self._saved is not None or any(
+            self._snapshot.files[n].row_count for n in self._links
+        )
 
     def write(self, key: str) -> NewLabelling:
         """Derive the labelling of the snapshot and store it under a key."""
@@ -108,14 +112,15 @@ class Labeller:
             for group in range(len(saved.layout.prefixes)):
                 rows = saved.read_group(group, (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO))
                 yield keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
-        for link_file in self._links:
-            file = StoreFile(self._files.open(link_file.key))
+        for number in self._links:
+            file = StoreFile(self._files.open(self._snapshot.files[number].key))
             for group in range(len(file.layout.prefixes)):
-                rows = file.read_group(group, (KEY_HI, KEY_LO, *_OTHER))
-                yield keys_of(rows), keys_of(rows, *_OTHER)
+                rows = file.read_group(group, (KEY_HI, KEY_LO, SOURCE, *_OTHER))
+                is_there = self._snapshot.sources(number, rows) != GONE
+                yield keys_of(rows).at(is_there), keys_of(rows, *_OTHER).at(is_there)
 
     def _end_count(self) -> int:
-        count = sum(file.row_count for file in self._links)
+        count = sum(self._snapshot.files[n].row_count for n in self._links)
         if self._saved is not None:
             saved = StoreFile(self._files.open(self._saved.key))
             count += sum(group.row_count for group in saved.groups((KEY_HI,)))

@@ -66,7 +66,7 @@ class Merge:
 
     @property
     def schema(self) -> pa.Schema:
-        return self._projection.schema
+        return self._projection.schema_with(self._records.words, self._events.words)
 
     def slice(self, prefix: int, tallies: Mapping[int, Tally]) -> Iterator[tuple[int, pa.Table]]:
         """Merge all profiles at home under a prefix, and yield the rows of each batch with any.
@@ -128,16 +128,16 @@ class Merge:
 
     def _fragments(self, rows: Rows) -> Fragments:
         """Drop the record rows that were replaced, and rank the others."""
-        snapshot, file = self.snapshot, rows.file
-        oldest_first = ordered(snapshot.ingest_number[file], rows.numbers(SEQ, np.int64))
-        weakest_first = oldest_first[ordered(snapshot.strength[file][oldest_first])]
+        snapshot, source = self.snapshot, rows.source
+        oldest_first = ordered(snapshot.ingest_number[source], rows.numbers(SEQ, np.int64))
+        weakest_first = oldest_first[ordered(snapshot.strength[source][oldest_first])]
         keys, key = distinct(rows.key)
         stands, place = folded(
-            dataset=snapshot.dataset[file],
+            dataset=snapshot.dataset[source],
             key=key,
             key_count=len(keys),
             weakest_first=weakest_first,
-            is_patch=snapshot.is_upsert[file],
+            is_patch=snapshot.is_upsert[source],
         )
         return Fragments(
             rows=rows.kept(stands),
@@ -154,9 +154,9 @@ class Merge:
         return events.kept(
             last_ingested(
                 events.stack.values(EVENT_ID.name, _ID, events.at),
-                self.snapshot.dataset[events.file],
+                self.snapshot.dataset[events.source],
                 places(events.profile, profiles),
-                self.snapshot.ingest_number[events.file],
+                self.snapshot.ingest_number[events.source],
                 events.numbers(SEQ, np.int64),
             )
         )
@@ -168,7 +168,7 @@ class Merge:
         after = self.snapshot.updated_after
         is_updated = np.zeros(len(profiles), np.bool_)
         for rows in (records, events):
-            late = rows.kept(self.snapshot.ingested_at[rows.file] > after)
+            late = rows.kept(self.snapshot.ingested_at[rows.source] > after)
             is_updated[places(late.profile, profiles)] = True
         return profiles.at(is_updated)
 
@@ -246,13 +246,13 @@ class Merge:
         """
         snapshot = self.snapshot
         number = places(events.profile, profiles)
-        in_window = (number >= 0) & snapshot.is_in_window[events.file]
+        in_window = (number >= 0) & snapshot.is_in_window[events.source]
         events, number = events.kept(in_window), number[in_window]
         order = event_order(
             number,
             events.stack.values(EVENT_TIME.name, _TIME, events.at),
             events.stack.values(EVENT_ID.name, _ID, events.at),
-            snapshot.ingest_number[events.file],
+            snapshot.ingest_number[events.source],
             events.numbers(SEQ, np.int64),
         )
         counts = np.bincount(number, minlength=len(profiles))
@@ -263,7 +263,7 @@ class Merge:
             tally.shortened.add(profiles.at(is_over), counts[is_over], mentions)
         at = events.at[order]
         columns = {
-            path: events.stack.values(path, arrow_type(field), at)
+            path: events.stack.values_spelt(path, arrow_type(field), at)
             for path, field in self._projection.event_leaves().items()
         }
         tally.counters["events"] += len(at)
@@ -281,11 +281,12 @@ class Leaves:
 
     def merged(self, path: str, field: Field) -> Column:
         """Give the winning value of each profile."""
-        holders = self._stack.holders(path)
+        type, holders = arrow_type(field), self._stack.holders(path)
         if not holders:
-            return pa.nulls(self._contest.profile_count, arrow_type(field))
-        column = self._stack.column(path, arrow_type(field))
-        return pick(column, self._among(holders).winners(validity(column)))
+            return self._stack.values_spelt(path, type, np.full(self._contest.profile_count, -1))
+        column = self._stack.column_as_held(path, type)
+        winners = self._among(holders).winners(validity(column))
+        return self._stack.spelt(path, pick(column, winners))
 
     def _among(self, holders: tuple[int, ...]) -> Contest:
         if holders not in self._within:

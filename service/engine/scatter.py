@@ -16,16 +16,16 @@ import pyarrow as pa
 from catalog.store_files import StoreFileKind
 from service.engine.columns import column_in
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
-from service.engine.ranking import Keys, ordered
-from service.engine.snapshot import Snapshot
-from service.engine.store_files import KEY_HI, KEY_LO, StoreFile, StoreFileWriter, prefixes
+from service.engine.ranking import Ints, Keys, ordered
+from service.engine.snapshot import GONE, Snapshot
+from service.engine.store_files import KEY_HI, KEY_LO, SOURCE, StoreFile, StoreFileWriter, prefixes
 from service.storage.files import Files
 
-#: Column of runs: the number of the store file that a row was copied from.
-FILE = "_file"
+#: Column of runs: the number of the source that a row came from, in the snapshot.
+ORIGIN = "_origin"
 SCATTERED = (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
 
-_ADDED = [(PROFILE_HI, pa.uint64()), (PROFILE_LO, pa.uint64()), (FILE, pa.int64())]
+_ADDED = [(PROFILE_HI, pa.uint64()), (PROFILE_LO, pa.uint64()), (ORIGIN, pa.int64())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class Scatter:
     def runs(self, kind: StoreFileKind) -> Iterator[str]:
         """Write the runs of one kind of files, and name each when it is stored."""
         numbers = self.snapshot.numbers(kind)
-        for dataset in dict.fromkeys(int(self.snapshot.dataset[n]) for n in numbers):
-            own = [n for n in numbers if self.snapshot.dataset[n] == dataset]
+        for dataset in dict.fromkeys(self.snapshot.dataset_of(n) for n in numbers):
+            own = [n for n in numbers if self.snapshot.dataset_of(n) == dataset]
             schema = self._schema(kind, own)
             for number, rows in enumerate(self._gathered(own, schema)):
                 key = f"{self.folder}/runs/{kind.value}-{dataset:04d}-{number:05d}.parquet"
@@ -56,7 +56,11 @@ class Scatter:
             for field in self._open(number).schema:
                 held.setdefault(field.name, field.type)
         held |= {n: t for n, t in self.snapshot.leaf_types(kind).items() if n in held}
-        columns = [(name, held[name]) for name in self.snapshot.columns(kind) if name in held]
+        columns = [
+            (name, held[name])
+            for name in self.snapshot.columns(kind)
+            if name in held and name != SOURCE
+        ]
         return pa.schema([*columns, *_ADDED])
 
     def _gathered(self, numbers: Sequence[int], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -76,13 +80,14 @@ class Scatter:
     def _moving(self, number: int, schema: pa.Schema) -> Iterator[pa.Table]:
         file = self._open(number)
         for group, prefix in enumerate(file.layout.prefixes):
-            keys = keys_of(file.read_group(group, (KEY_HI, KEY_LO)))
+            lying = file.read_group(group, (KEY_HI, KEY_LO, SOURCE))
+            keys, source = keys_of(lying), self.snapshot.sources(number, lying)
             profile, is_excluded = self.labels.resolve(keys, prefix, file.layout.depth)
             lives_at, home = prefixes(keys.hi, self.depth), prefixes(profile.hi, self.depth)
-            moving = np.flatnonzero(~is_excluded & (lives_at != home))
+            moving = np.flatnonzero(~is_excluded & (lives_at != home) & (source != GONE))
             if len(moving):
                 rows = file.read_group(group, schema.names).take(pa.array(moving))
-                yield _labelled(rows, profile.at(moving), number, schema)
+                yield _labelled(rows, profile.at(moving), source[moving], schema)
 
     def _write(self, key: str, rows: pa.Table) -> None:
         profile = keys_of(rows, PROFILE_HI, PROFILE_LO)
@@ -98,10 +103,9 @@ class Scatter:
         return StoreFile(self.files.open(self.snapshot.files[number].key))
 
 
-def _labelled(rows: pa.Table, profile: Keys, number: int, schema: pa.Schema) -> pa.Table:
+def _labelled(rows: pa.Table, profile: Keys, source: Ints, schema: pa.Schema) -> pa.Table:
     """Give rows all columns of a run, in its types."""
     own = [field for field in schema if field.name not in dict(_ADDED)]
     columns = [column_in(rows, field.name, field.type) for field in own]
-    file = np.full(rows.num_rows, number)
-    added = [pa.array(profile.hi), pa.array(profile.lo), pa.array(file)]
+    added = [pa.array(profile.hi), pa.array(profile.lo), pa.array(source)]
     return pa.Table.from_arrays([*columns, *added], schema=schema)

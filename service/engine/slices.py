@@ -7,6 +7,7 @@ prefixes, and are skipped where they lie.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,13 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
+from service.engine.arrow_types import Column
 from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
 from service.engine.plan import Plan
 from service.engine.ranking import Bools, Ints, Keys
-from service.engine.scatter import FILE
-from service.engine.snapshot import Snapshot
+from service.engine.scatter import ORIGIN
+from service.engine.snapshot import GONE, Snapshot
 from service.engine.store_files import StoreFile, prefixes
+from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
 
 
@@ -35,8 +38,8 @@ class Rows:
     key: Keys
     #: The representative of the profile that the key belongs to.
     profile: Keys
-    #: Number of the store file in the snapshot.
-    file: Ints
+    #: Number of the batch that the row came with, in the snapshot; see :class:`Snapshot`.
+    source: Ints
 
     def __len__(self) -> int:
         return len(self.at)
@@ -47,7 +50,7 @@ class Rows:
             at=self.at[mask],
             key=self.key.at(mask),
             profile=self.profile.at(mask),
-            file=self.file[mask],
+            source=self.source[mask],
         )
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
@@ -59,45 +62,54 @@ class SliceReader:
     """Reads the slices of one kind of files, in ascending order, for one thread."""
 
     def __init__(self, kind: StoreFileKind, snapshot: Snapshot, plan: Plan, files: Files) -> None:
+        self._snapshot = snapshot
         self._depth = plan.depth
         self._columns = snapshot.columns(kind)
-        self._home = [
-            (number, StoreFile(files.open(snapshot.files[number].key)))
-            for number in snapshot.numbers(kind)
-        ]
-        self._runs = [StoreFile(files.open(run.key)) for run in plan.runs if run.kind is kind]
+        self._numbers = snapshot.numbers(kind)
+        keys = [snapshot.files[number].key for number in self._numbers]
+        keys += [run.key for run in plan.runs if run.kind is kind]
+        self._files = [StoreFile(files.open(key)) for key in keys]
+        self._vocabulary = Vocabulary(self._files, self._columns)
         self._labels = open_labels(plan.labels, files, snapshot.order.identities_per_profile)
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
+        slices = [self._slice(place, prefix) for place in range(len(self._files))]
         home = [
-            (number, file.slice(prefix, self._depth, self._columns)) for number, file in self._home
+            (number, rows)
+            for number, rows in zip(self._numbers, slices, strict=False)
+            if rows.num_rows
         ]
-        home = [(number, rows) for number, rows in home if rows.num_rows]
-        runs = [self._run_slice(run, prefix) for run in self._runs]
-        runs = [rows for rows in runs if rows.num_rows]
+        runs = [rows for rows in slices[len(self._numbers) :] if rows.num_rows]
         home_keys = Keys.joined([keys_of(rows) for _, rows in home])
         profiles, stays = self._at_home(home_keys, prefix)
         moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs]
         everything = Rows(
-            stack=Stack([*(rows for _, rows in home), *runs]),
+            stack=Stack([*(rows for _, rows in home), *runs], self._vocabulary.words),
             at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
             key=Keys.joined([home_keys, *(keys_of(rows) for rows in runs)]),
             profile=Keys.joined([profiles, *moved]),
-            file=np.concatenate(
+            source=np.concatenate(
                 [
                     np.empty(0, np.int64),
-                    *(np.full(rows.num_rows, number) for number, rows in home),
-                    *(rows.column(FILE).to_numpy() for rows in runs),
+                    *(self._snapshot.sources(number, rows) for number, rows in home),
+                    *(rows.column(ORIGIN).to_numpy() for rows in runs),
                 ]
             ),
         )
-        if stays.all():
-            return everything
-        return everything.kept(np.append(stays, np.ones(len(everything) - len(stays), np.bool_)))
+        stays = np.append(stays, np.ones(len(everything) - len(stays), np.bool_))
+        stays &= everything.source != GONE
+        return everything if stays.all() else everything.kept(stays)
 
-    def _run_slice(self, run: StoreFile, prefix: int) -> pa.Table:
-        return run.slice(prefix, self._depth, (*self._columns, PROFILE_HI, PROFILE_LO, FILE))
+    @property
+    def words(self) -> Mapping[str, Column]:
+        """The words of those columns whose values come as dictionaries."""
+        return self._vocabulary.words
+
+    def _slice(self, place: int, prefix: int) -> pa.Table:
+        columns = (*self._columns, PROFILE_HI, PROFILE_LO, ORIGIN)
+        rows = self._files[place].worded_slice(prefix, self._depth, columns)
+        return self._vocabulary.numbered(place, rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
         if self._labels is None:

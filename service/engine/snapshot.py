@@ -13,33 +13,58 @@ from catalog.merge_policies import AttributeMerge
 from catalog.schemas import SEGMENT_MEMBERSHIP, Field
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import arrow_type
-from service.engine.orders import ExportOrder
+from service.engine.orders import ExportOrder, Fragments
 from service.engine.projection import EVENT_ID, EVENT_TIME, Projection
 from service.engine.ranking import Bools, Ints
-from service.engine.store_files import KEY_HI, KEY_LO, SEQ
+from service.engine.store_files import KEY_HI, KEY_LO, SEQ, SOURCE
 
-_KEYS = (KEY_HI, KEY_LO)
+_OWN = (KEY_HI, KEY_LO, SOURCE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+#: The source of rows whose batch was taken back: they are not of the snapshot.
+GONE = -1
+
+
 class Snapshot:
-    """An order's files by number, with arrays that say of each file what merging needs."""
+    """An order's files by number, and what merging needs to know of the batches in them.
+
+    A *source* is what one batch has in one file, numbered through all files. A file that was not
+    compacted is one source.
+    """
 
     def __init__(self, order: ExportOrder) -> None:
         self.order = order
         self.files = order.files
         self.projection = Projection.of(order)
         self.dataset_ids = sorted({file.dataset_id for file in order.files})
-        number = {id: n for n, id in enumerate(self.dataset_ids)}
-        #: Per file: place of its data set in ``dataset_ids``.
-        self.dataset: Ints = _ints(number[file.dataset_id] for file in order.files)
-        self.ingest_number: Ints = _ints(file.ingest_number for file in order.files)
+        self._dataset_numbers = {id: n for n, id in enumerate(self.dataset_ids)}
+        sources = [(file, source) for file in order.files for source in file.all_sources]
+        #: Per file: the source of each number in the file.
+        self._numbering = _numbering(order.files)
+        #: Per source: place of its data set in ``dataset_ids``.
+        self.dataset: Ints = _ints(self._dataset_numbers[file.dataset_id] for file, _ in sources)
+        self.ingest_number: Ints = _ints(source.ingest_number for _, source in sources)
         #: Microseconds since 1970.
-        self.ingested_at: Ints = _ints(micros(file.ingested_at) for file in order.files)
+        self.ingested_at: Ints = _ints(micros(source.ingested_at) for _, source in sources)
         #: Precedence of its data set, highest strongest; all alike unless data sets are ranked.
-        self.strength: Ints = _ints(_strength(order, file.dataset_id) for file in order.files)
-        self.is_upsert: Bools = np.array([file.is_upsert for file in order.files], np.bool_)
+        self.strength: Ints = _ints(_strength(order, file.dataset_id) for file, _ in sources)
+        self.is_upsert: Bools = np.array([source.is_upsert for _, source in sources], np.bool_)
+
+    def dataset_of(self, number: int) -> int:
+        """Give the place of a file's data set in ``dataset_ids``."""
+        return self._dataset_numbers[self.files[number].dataset_id]
+
+    def sources(self, number: int, rows: pa.Table) -> Ints:
+        """Give the source of each row of a file, :data:`GONE` for rows that are not there.
+
+        Of a file that was compacted the rows must have been read with :data:`SOURCE`.
+        """
+        numbering = self._numbering[number]
+        if not self.files[number].sources:
+            return np.full(rows.num_rows, numbering[0])
+        return numbering[rows.column(SOURCE).to_numpy()]
 
     def all(self, kind: StoreFileKind) -> list[int]:
         """Name all files of a kind."""
@@ -53,11 +78,11 @@ class Snapshot:
             case StoreFileKind.EVENTS:
                 return [n for n in self.all(kind) if self._may_hold_live_events(n)]
             case StoreFileKind.IDENTITIES:
-                records = {self.dataset[n] for n in self.all(StoreFileKind.RECORDS)}
+                records = {self.dataset_of(n) for n in self.all(StoreFileKind.RECORDS)}
                 return [
                     n
                     for n in self.all(kind)
-                    if self.dataset[n] not in records or self._is_ranked(n)
+                    if self.dataset_of(n) not in records or self._is_ranked(n)
                 ]
             case StoreFileKind.LINKS:
                 return self.all(kind)
@@ -66,18 +91,18 @@ class Snapshot:
         """Name the columns that are read of such files, keys included."""
         match kind:
             case StoreFileKind.RECORDS:
-                return (*_KEYS, SEQ, *self._record_leaves())
+                return (*_OWN, SEQ, *self._record_leaves())
             case StoreFileKind.EVENTS:
                 leaves = dict.fromkeys([EVENT_ID.name, *self.projection.event_leaves()])
                 if self.order.events is not None:
                     leaves[EVENT_TIME.name] = None
-                return (*_KEYS, SEQ, *leaves)
+                return (*_OWN, SEQ, *leaves)
             case StoreFileKind.IDENTITIES:
                 if not self.projection.has_identities:
-                    return (*_KEYS, "namespace")
-                return (*_KEYS, "id_hi", "id_lo", "namespace", "value", "state")
+                    return (*_OWN, "namespace")
+                return (*_OWN, "id_hi", "id_lo", "namespace", "value", "state")
             case StoreFileKind.LINKS:
-                return (*_KEYS, "other_hi", "other_lo")
+                return (*_OWN, "other_hi", "other_lo")
 
     def leaf_types(self, kind: StoreFileKind) -> dict[str, pa.DataType]:
         """Give the types that leaves have in the export, whatever type a file has them in."""
@@ -102,12 +127,12 @@ class Snapshot:
 
     @property
     def is_in_window(self) -> Bools:
-        """Per file, whether its events were ingested in the window of events to export."""
+        """Per source, whether its events were ingested in the window of events to export."""
         choice = self.order.events
         if choice is None:
-            return np.zeros(len(self.files), np.bool_)
+            return np.zeros(len(self.dataset), np.bool_)
         after = choice.ingested_after or self.order.updated_after
-        inside = np.ones(len(self.files), np.bool_)
+        inside = np.ones(len(self.dataset), np.bool_)
         if after is not None:
             inside &= self.ingested_at > micros(after)
         if choice.ingested_until is not None:
@@ -146,7 +171,19 @@ class Snapshot:
             return False
         # Files after the window stay: an event that came again there is no longer within it.
         after = self.order.events.ingested_after
-        return after is None or bool(self.ingested_at[number] > micros(after))
+        return after is None or self.files[number].newest_at > after
+
+
+def _numbering(files: Iterable[Fragments]) -> list[Ints]:
+    """Number the sources of files through; give for each file those of its own numbers."""
+    numbering, count = [], 0
+    for file in files:
+        own = [source.number for source in file.all_sources]
+        numbers = np.full(file.source_count, GONE)
+        numbers[own] = np.arange(count, count + len(own))
+        numbering.append(numbers)
+        count += len(own)
+    return numbering
 
 
 def micros(instant: datetime) -> int:
