@@ -27,6 +27,7 @@ from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
+from service.operations.previews import Previews
 from service.operations.rates import Rates
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
@@ -144,13 +145,23 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         ),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
-        export_jobs=ExportJobs(
-            database, waiting_room, most_events=settings.limit.profile_events
-        ),
+        export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
         callers=Callers(database, issuer(database, settings.token), Rates(settings.limit.calls)),
         large_files=LargeFiles(database, files, largest_chunk_bytes=settings.http.chunk_bytes),
         merge_policies=MergePolicies(database, most=settings.limit.merge_policies),
         namespaces=Namespaces(database),
+        previews=Previews(
+            database,
+            LocalRunner(
+                files.root,
+                silence_seconds=settings.worker.lease.total_seconds(),
+                has_spare=False,
+            ),
+            limits=Limits(
+                memory_bytes=settings.engine.preview_memory_bytes,
+                seconds=settings.engine.preview_time_limit.total_seconds(),
+            ),
+        ),
         readiness=Readiness(database),
         sandboxes=Sandboxes(database),
         schemas=Schemas(database),
@@ -168,6 +179,7 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         part_row_count=engine.part_row_count,
         part_size_bytes=engine.part_size_bytes,
         slice_size_bytes=engine.slice_size_bytes,
+        labelling_size_bytes=engine.labelling_size_bytes,
     )
     exports = Exports(runner, threads=engine.threads, sizes=sizes)
     promotions = Promotions(
@@ -197,6 +209,7 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
                 poll=settings.worker.poll,
             ),
             attempts=settings.worker.attempts,
+            most_running=settings.limit.running_jobs,
         )
     finally:
         await runner.close()

@@ -52,13 +52,16 @@ class Worker:
         slots: int,
         timing: Timing,
         attempts: int,
+        most_running: int | None = None,
     ) -> None:
+        """``most_running`` is of one sandbox, whoever runs them; None is no limit."""
         self.id = id
         self._database = database
         self._work = work
         self._slots = slots
         self._timing = timing
         self._attempts = attempts
+        self._most_running = most_running
         self._running: dict[JobId, asyncio.Task[None]] = {}
         self._claims: dict[JobId, Claim] = {}
         self._cancelled: set[JobId] = set()
@@ -106,7 +109,9 @@ class Worker:
         asked_at = time.monotonic()
         try:
             async with self._database.transaction() as db:
-                job = await JobStore(db).claim_next(self.id, lease=self._timing.lease)
+                job = await JobStore(db).claim_next(
+                    self.id, lease=self._timing.lease, most_running=self._most_running
+                )
                 if job is None:
                     due = await JobStore(db).next_due()
                     return self._timing.poll if due is None else min(due, self._timing.poll)

@@ -27,7 +27,8 @@ from service.app import application
 from service.operations.tokens import new_secret, secret_hash
 from service.settings import DataSettings, Settings
 from service.storage.files import Files
-from service.surfaces.http import Operations
+from service.surfaces.adobe import export_jobs, ingestion, merge_policies
+from service.surfaces.http import REQUEST_ID, Operations
 from tests.specification import Conformance
 
 HttpClient = TestClient[web.Request, web.Application]
@@ -47,12 +48,13 @@ async def operations(database: Database, settings: Settings) -> Operations:
 
 
 @pytest.fixture
-async def running(operations: Operations) -> AsyncIterator[TestServer]:
+async def running(operations: Operations, database: Database) -> AsyncIterator[TestServer]:
     app = application(operations)
-    conformance = Conformance(app)
+    conformance, changes = Conformance(app), Changes(app)
     async with TestServer(app) as running:
         yield running
     assert not conformance.violations, "\n".join(conformance.violations)
+    assert not (missing := await changes.missing_from_the_audit_log(database)), missing
 
 
 @pytest.fixture
@@ -116,6 +118,38 @@ async def a_client(
     async with database.transaction() as db:
         await OrganisationStore(db).enrol(client, secret_hash=secret_hash(secret or new_secret()))
     return client
+
+
+class Changes:
+    """Notes every call that changed something, to see that the audit log knows it."""
+
+    #: Bytes that are no file yet; a search; and what, repeated, changes nothing a second time.
+    EXEMPT = frozenset(
+        {
+            ingestion.receive,
+            ingestion.act_on_file,
+            ingestion.act,
+            export_jobs.cancel,
+            merge_policies.show_many,
+        }
+    )
+
+    def __init__(self, app: web.Application) -> None:
+        self._made: dict[str, str] = {}
+        app.on_response_prepare.append(self._note)
+
+    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        is_change = request.method not in {"GET", "HEAD"} and request.path.startswith("/data/")
+        if is_change and response.status < 300 and request.match_info.handler not in self.EXEMPT:
+            self._made[request[REQUEST_ID]] = f"{request.method} {request.path}"
+
+    async def missing_from_the_audit_log(self, database: Database) -> list[str]:
+        if not self._made:
+            return []
+        async with database.transaction() as db:
+            rows = await db.fetch("SELECT request_id FROM audit_entries")
+        known = {row["request_id"] for row in rows}
+        return [call for id, call in self._made.items() if id not in known]
 
 
 @cache
