@@ -298,6 +298,10 @@ class EngineSettings(BaseSettings):
     slice_size_bytes: int = Field(default=64 * MIB, ge=MIB)
     """How much of the profile store one thread holds in memory at a time, uncompressed."""
 
+    labelling_size_bytes: int = Field(default=128 * MIB, ge=MIB)
+    """How much memory sorting the links between identities may take. More links than fit, about
+    600,000 in the default, are divided on disk first; sorting small portions is also faster."""
+
     memory_bytes: int = Field(default=4096 * MIB, ge=512 * MIB)
     """The most memory a promotion may take. One that takes more is ended and its batch fails:
     what it read was made to take it. A promotion of ordinary files takes less than a gigabyte,
@@ -305,6 +309,12 @@ class EngineSettings(BaseSettings):
 
     time_limit: Duration = Field(default=timedelta(hours=12), ge=timedelta(seconds=1))
     """How long a promotion may take. One that takes longer is ended and its batch fails."""
+
+    preview_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
+    """The same for a preview of files that were sent; at most two are made at a time."""
+
+    preview_time_limit: Duration = Field(default=timedelta(seconds=10), ge=timedelta(seconds=1))
+    """How long such a preview may take."""
 
     still_limit: Duration = Field(default=timedelta(minutes=10), ge=timedelta(seconds=1))
     """How long a promotion may get no further, with the same end. Ordinary files move on

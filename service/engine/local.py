@@ -40,15 +40,19 @@ class EngineDied(Exception):
 class LocalRunner:
     """Hands orders to child processes, one order to a child."""
 
-    def __init__(self, root: Path, *, silence_seconds: float) -> None:
-        """Use the files under ``root``; a child ends when it hears nothing for so long."""
+    def __init__(self, root: Path, *, silence_seconds: float, has_spare: bool = True) -> None:
+        """Use the files under ``root``; a child ends when it hears nothing for so long.
+
+        Without a spare child each order waits for the better part of a second.
+        """
         self._root = root
+        self._has_spare = has_spare
         self._silence_seconds = silence_seconds
         self._spare: asyncio.Task[Process] | None = None
 
     def stand_ready(self) -> None:
         """Start the spare child, unless there is one."""
-        if self._spare is None:
+        if self._spare is None and self._has_spare:
             self._spare = asyncio.create_task(self._start())
 
     async def close(self) -> None:
@@ -60,16 +64,16 @@ class LocalRunner:
 
     @asynccontextmanager
     async def run(
-        self, order: PromotionOrder | ExportOrder | PeekOrder
+        self, order: PromotionOrder | ExportOrder | PeekOrder | CompactionOrder
     ) -> AsyncIterator[AsyncIterator[Answer]]:
         """Give an order and lend its answers; the child is dead when the block ends.
 
-        The answers end with :class:`Promoted`, :class:`Peeked`, :class:`Done` or
-        :class:`Failed`, which also tells of a child that took more than its order allows; or
+        The answers end with :class:`Promoted`, :class:`Peeked`, :class:`Compacted`, :class:`Done`
+        or :class:`Failed`, which also tells of a child that took more than its order allows; or
         they raise :class:`EngineDied`.
         """
         child = await self._take()
-        limits = Limits() if isinstance(order, ExportOrder) else order.limits
+        limits = order.limits if isinstance(order, PromotionOrder | PeekOrder) else Limits()
         watch = Watch(child.pid, limits, partial(_end, child))
         helpers = [
             asyncio.create_task(self._say_alive(child)),
@@ -128,7 +132,7 @@ async def _answers(child: Process, watch: Watch) -> AsyncIterator[Answer]:
         answer = channel.answer_in(body)
         watch.heard(answer)
         yield answer
-        if isinstance(answer, Promoted | Peeked | Done | Failed):
+        if isinstance(answer, Promoted | Peeked | Compacted | Done | Failed):
             return
 
 

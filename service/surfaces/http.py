@@ -23,6 +23,7 @@ from service.operations.export_jobs import ExportJobs
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
+from service.operations.previews import Previews
 from service.operations.readiness import Readiness
 from service.operations.sandboxes import Sandboxes
 from service.operations.schemas import Schemas
@@ -61,6 +62,7 @@ class Operations:
     large_files: LargeFiles
     merge_policies: MergePolicies
     namespaces: Namespaces
+    previews: Previews
     readiness: Readiness
     sandboxes: Sandboxes
     schemas: Schemas

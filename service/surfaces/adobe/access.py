@@ -54,6 +54,7 @@ NEEDS: Mapping[Handler, Access] = {
     ingestion.act: Access.BATCHES_WRITE,
     ingestion.act_on_file: Access.BATCHES_WRITE,
     ingestion.measure: Access.BATCHES_WRITE,
+    ingestion.preview: Access.BATCHES_READ,
     ingestion.open_batch: Access.BATCHES_WRITE,
     ingestion.receive: Access.BATCHES_WRITE,
     ingestion.replay: Access.BATCHES_WRITE,

@@ -12,7 +12,8 @@ from catalog.errors import Invalid, InvalidField, UnsupportedMedia
 from service.operations.large_files import Place
 from service.surfaces.adobe.ranges import received_header, sent_span
 from service.surfaces.adobe.wire import batches as wire
-from service.surfaces.http import CALLER, OPERATIONS, answer, read
+from service.surfaces.adobe.wire import previews
+from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 _BATCHES = "/data/foundation/import/batches"
 #: Line breaks too: a path that holds one is refused by name, not unheard of.
@@ -102,6 +103,15 @@ async def measure(request: web.Request) -> web.Response:
     return web.Response(headers=received_header(spans), content_type="application/json")
 
 
+async def preview(request: web.Request) -> web.Response:
+    """Show the first rows of what was sent for a batch so far."""
+    asked = query(request, previews.AskedPreview)
+    shown = await request.app[OPERATIONS].previews.of_batch(
+        _id(request), request.match_info["dataset_id"], asked.look(), by=request[CALLER]
+    )
+    return answer(previews.preview(shown))
+
+
 def _expect_bytes(request: web.Request) -> None:
     # aiohttp takes a missing media type for application/octet-stream.
     if request.content_type != _BYTES:
@@ -142,6 +152,7 @@ ROUTES = [
     web.patch(_BATCHES, replay),
     web.get(_BATCHES + "/{id}", show),
     web.post(_BATCHES + "/{id}", act),
+    web.get(_BATCHES + "/{id}/datasets/{dataset_id}/preview", preview),
     web.put(_FILE, upload),
     web.post(_FILE, act_on_file),
     web.patch(_FILE, receive),

@@ -54,15 +54,21 @@ _METRICS: Final = {
 _MOST_PREDECESSORS = 1000
 
 
-def _lowered(value: object) -> object:
+def lowered(value: object) -> object:
+    """A word in small letters; anything else as it is."""
     return value.lower() if isinstance(value, str) else value
 
 
-def _lists(value: object) -> object:
+def lists(value: object) -> object:
     """Tags with their values as lists, also where a caller wrote a bare string."""
     if not isinstance(value, dict):
         return value
     return {name: [each] if isinstance(each, str) else each for name, each in value.items()}
+
+
+def is_utf8(charset: str) -> bool:
+    """Tell whether files of a charset can be read: they are UTF-8, or a part of it."""
+    return charset.lower().replace("-", "") in {"utf8", "usascii"}
 
 
 def _undecorated(name: str) -> str:
@@ -76,7 +82,7 @@ Predecessors = Annotated[list[str], Field(max_length=_MOST_PREDECESSORS)]
 
 
 class InputFormat(Wire):
-    format: Annotated[FileFormat, BeforeValidator(_lowered)] = FileFormat.PARQUET
+    format: Annotated[FileFormat, BeforeValidator(lowered)] = FileFormat.PARQUET
     is_multi_line_json: StrictBool | None = None
     delimiter: Character | None = None
     quote: Character | None = None
@@ -86,7 +92,7 @@ class InputFormat(Wire):
     null_marker: str | None = None
 
     def noun(self) -> nouns.InputFormat:
-        if self.charset and self.charset.lower().replace("-", "") not in {"utf8", "usascii"}:
+        if self.charset and not is_utf8(self.charset):
             raise InvalidField("inputFormat.charset", f"{self.charset!r}: only UTF-8 is read")
         if self.header:
             raise InvalidField("inputFormat.header", "is read from the first line of each file")
@@ -121,7 +127,7 @@ class NewBatch(Wire):
     dataset_id: str = Field(min_length=1, validation_alias=AliasChoices("datasetId", "dataSetId"))
     input_format: InputFormat | None = None
     external_id: str | None = None
-    tags: Annotated[dict[str, list[str]] | None, BeforeValidator(_lists)] = None
+    tags: Annotated[dict[str, list[str]] | None, BeforeValidator(lists)] = None
     replay: Replay | None = None
     enable_error_diagnostics: StrictBool | None = None
     partial_ingestion_percentage: Annotated[StrictFloat, Field(ge=0, le=100)] | None = None
@@ -222,7 +228,7 @@ def batch(found: nouns.Batch, scope: Scope) -> dict[str, Any]:
         "id": found.id,
         "imsOrg": scope.organisation_id,
         "sandboxId": str(scope.sandbox_id),
-        "status": _status(found.state, is_worked_on=found.is_worked_on),
+        "status": status(found),
         "created": milliseconds(found.created_at),
         "updated": milliseconds(found.updated_at),
         "relatedObjects": [{"type": "dataSet", "id": found.dataset_id}],
@@ -276,10 +282,10 @@ def milliseconds(instant: datetime) -> int:
     return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
 
 
-def _status(state: BatchState, *, is_worked_on: bool) -> str:
-    if is_worked_on and state is BatchState.LOADED:
-        return "processing"
-    return STATUS[state]
+def status(found: nouns.Batch) -> str:
+    """What a batch is shown as."""
+    is_promoting = found.is_worked_on and found.state is BatchState.LOADED
+    return "processing" if is_promoting else STATUS[found.state]
 
 
 def _input_format(format: nouns.InputFormat) -> dict[str, Any]:
