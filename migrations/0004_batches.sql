@@ -15,6 +15,7 @@ CREATE TABLE batches (
     has_diagnostics boolean     NOT NULL DEFAULT false,
     ingest_number   bigint,
     job_id          bigint      REFERENCES jobs,
+    place           integer     NOT NULL DEFAULT 0,
     metrics         jsonb       NOT NULL DEFAULT '{}',
     errors          jsonb       NOT NULL DEFAULT '[]',
     ignored_fields  jsonb       NOT NULL DEFAULT '[]',
@@ -49,8 +50,8 @@ CREATE INDEX batches_of_a_dataset ON batches (dataset_id, created_at, id);
 -- Serves replays, which may name batches by what their callers call them.
 CREATE INDEX batches_by_external_id ON batches (dataset_id, external_id)
     WHERE external_id IS NOT NULL;
--- Serves the end of a job, which ends its batches.
-CREATE INDEX batches_of_a_job ON batches (job_id);
+-- Serves the end of a job, which ends its batches, and whoever names them.
+CREATE INDEX batches_of_a_job ON batches (job_id, place);
 
 COMMENT ON COLUMN batches.tolerated_percentage IS
     'The share of its rows that may be set aside; one more and the batch fails.';
@@ -63,6 +64,24 @@ COMMENT ON COLUMN batches.deleted_at IS
     'is left unfinished, and its files are to go at once.';
 COMMENT ON COLUMN batches.replay IS
     'The batches that become inactive when this one becomes active, and the caller''s word for why.';
+
+COMMENT ON COLUMN batches.place IS
+    'Its place among the batches that its job fills, from 0: one for each segment of an export.';
+
+CREATE VIEW export_jobs AS
+SELECT jobs.id, jobs.sandbox_id, jobs.organisation_id, sandboxes.name AS sandbox_name, jobs.kind,
+       jobs.state, jobs.dataset_id, jobs.snapshot, jobs.attempt, jobs.failed_attempts,
+       jobs.worker_id, jobs.progress, jobs.metrics, jobs.errors, jobs.created_by, jobs.request_id,
+       jobs.created_at, jobs.updated_at, jobs.started_at, jobs.finished_at,
+       jobs."order" - 'selection' AS "order",
+       ARRAY(SELECT batches.id FROM batches
+              WHERE batches.job_id = jobs.id ORDER BY batches.place) AS batch_ids
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.kind = 'export';
+
+COMMENT ON VIEW export_jobs IS
+    'What callers see of export jobs. The schemas a job pinned are left behind: they are large and '
+    'only the engine needs them.';
 
 CREATE TABLE batch_events (
     batch_id text        NOT NULL REFERENCES batches ON DELETE CASCADE,

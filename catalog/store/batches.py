@@ -54,13 +54,14 @@ class BatchStore:
             tolerated_percentage=new.tolerated_percentage,
             has_diagnostics=new.has_diagnostics,
             job_id=None,
+            place=0,
             actor=actor,
         )
 
     async def open_for_export(
-        self, scope: Scope, *, dataset_id: str, job_id: JobId, actor: str
+        self, scope: Scope, *, dataset_id: str, job_id: JobId, actor: str, place: int = 0
     ) -> Batch:
-        """Open a batch that an export job will fill. A job may have several."""
+        """Open a batch that an export job will fill; of several, each has its ``place``."""
         return await self._add(
             scope,
             state=BatchState.EXPORTING,
@@ -72,6 +73,7 @@ class BatchStore:
             tolerated_percentage=0.0,
             has_diagnostics=False,
             job_id=job_id,
+            place=place,
             actor=actor,
         )
 
@@ -102,7 +104,7 @@ class BatchStore:
         return tuple((row["id"], row["external_id"], BatchState(row["state"])) for row in rows)
 
     async def of_job(self, job_id: JobId) -> tuple[Batch, ...]:
-        """The batches a job fills, in the order in which they were opened."""
+        """The batches a job fills, by their place among them."""
         return tuple(_batch(row) for row in await SQL["of_job"].rows(self._db, job_id=job_id))
 
     async def listing(

@@ -2,10 +2,10 @@
 -- Opens a batch: one that callers upload to, or one that a job will fill.
 INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,
                      external_id, tags, replay, tolerated_percentage, has_diagnostics,
-                     job_id, created_by, started_at)
+                     job_id, place, created_by, started_at)
 VALUES (:id, :sandbox_id, :organisation_id, :dataset_id, :state::text, :input_format,
         :external_id, :tags, :replay, :tolerated_percentage, :has_diagnostics,
-        :job_id, :actor,
+        :job_id, :place, :actor,
         CASE WHEN :job_id::bigint IS NOT NULL THEN now() END)
 RETURNING *, false AS is_worked_on
 
@@ -36,11 +36,11 @@ SELECT id, external_id, state FROM batches
  ORDER BY created_at, id
 
 -- name: of_job
--- The batches one job fills, in the order in which they were opened.
+-- The batches one job fills, by their place among them.
 SELECT batches.*, coalesce(jobs.state = 'running', false) AS is_worked_on
   FROM batches JOIN jobs ON jobs.id = batches.job_id
  WHERE batches.job_id = :job_id
- ORDER BY batches.created_at, batches.id
+ ORDER BY batches.place
 
 -- name: listing
 -- The batches of a sandbox, as listings filter and order them.

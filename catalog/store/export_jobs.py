@@ -1,14 +1,16 @@
-"""Export jobs in PostgreSQL: the jobs of their kind, each with the batch it writes."""
+"""Export jobs in PostgreSQL: the jobs of their kind, each with the batches it writes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from catalog.batches import BatchId
 from catalog.errors import NotFound
-from catalog.export_jobs import ExportJob
-from catalog.jobs import JobId, JobState
+from catalog.export_jobs import ExportFilter, ExportJob, ExportSort, SegmentBatch
+from catalog.jobs import JobId
 from catalog.organisations import Scope
+from catalog.segments import MembershipStatus, SegmentChoice
 from catalog.store import queries
 from catalog.store.database import Connection, Record
 from catalog.store.jobs import job_of
@@ -28,46 +30,73 @@ class ExportJobStore:
             job_id=id,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
-            sandbox_name=scope.sandbox_name,
         )
         if row is None:
             raise NotFound("export job", id)
         return export_job_of(row)
 
     async def page(
-        self,
-        scope: Scope,
-        *,
-        limit: int,
-        skip: int = 0,
-        after: JobId | None = None,
-        states: Sequence[JobState] = tuple(JobState),
-        is_newest_first: bool = True,
+        self, scope: Scope, wanted: ExportFilter, *, limit: int, skip: int = 0
     ) -> tuple[ExportJob, ...]:
-        """Return jobs in order of creation, beginning behind the job ``after`` names.
+        """Return jobs in the order asked for, beginning behind the filter's cursor.
 
         Jobs that are submitted meanwhile never shift a page that follows a cursor.
         """
-        rows = await SQL["newest_first" if is_newest_first else "oldest_first"].rows(
-            self._db,
-            sandbox_id=scope.sandbox_id,
-            organisation_id=scope.organisation_id,
-            sandbox_name=scope.sandbox_name,
-            states=list(states),
-            after_id=after,
-            limit=limit,
-            skip=skip,
+        rows = await SQL[block(wanted)].rows(
+            self._db, **arguments(scope, wanted, limit=limit, skip=skip)
         )
         return tuple(export_job_of(row) for row in rows)
 
 
+def block(wanted: ExportFilter) -> str:
+    """The name of the statement that lists in an order."""
+    return f"by_{wanted.sort}_{'descending' if wanted.is_descending else 'ascending'}"
+
+
+def arguments(scope: Scope, wanted: ExportFilter, *, limit: int, skip: int) -> dict[str, Any]:
+    """What that statement takes."""
+    after = wanted.after
+    given: dict[str, Any] = {
+        "sandbox_id": scope.sandbox_id,
+        "organisation_id": scope.organisation_id,
+        "states": sorted(set(wanted.states)),
+        "after_id": after.id if after else None,
+        "limit": limit,
+        "skip": skip,
+    }
+    if wanted.sort in {ExportSort.CREATION, ExportSort.UPDATE}:
+        given["after_at"] = after.at if after else None
+    if wanted.sort is ExportSort.STATE:
+        given["after_state"] = after.state if after else None
+    return given
+
+
 def export_job_of(row: Record) -> ExportJob:
-    """An export job from a row that need not carry the schemas it pinned."""
+    """An export job from a row of the view."""
     job = job_of(row)
     return ExportJob(
         job=job,
-        batch_id=BatchId(row["batch_id"]),
+        batch_ids=tuple(row["batch_ids"]),
+        segment_batches=_segment_batches(row["batch_ids"], job.order.get("segments")),
         echo=job.order["echo"],
         merge_policy_id=job.order["merge_policy_id"],
         merge_policy_version=job.order["merge_policy_version"],
+    )
+
+
+def _segment_batches(
+    ids: Sequence[BatchId], choices: Sequence[Mapping[str, Any]] | None
+) -> tuple[SegmentBatch, ...] | None:
+    if choices is None:
+        return None
+    return tuple(
+        SegmentBatch(
+            batch_id=id,
+            choice=SegmentChoice(
+                segment_id=choice["segment_id"],
+                namespace=choice["namespace"],
+                statuses=tuple(map(MembershipStatus, choice["statuses"])),
+            ),
+        )
+        for id, choice in zip(ids, choices, strict=True)
     )

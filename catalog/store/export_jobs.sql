@@ -1,48 +1,181 @@
--- Each block leaves the pinned schemas behind: they are large and only the engine needs them.
+-- Callers see export jobs by the view of that name. A listing reads the first jobs of every state
+-- that is asked for from an index in its own order, and merges those: it takes as long with a
+-- million jobs as with a thousand, whichever states it asks for.
 
 -- name: find
 -- One export job of one sandbox.
-SELECT id, sandbox_id, organisation_id, kind, state, dataset_id, snapshot, attempt,
-       failed_attempts, worker_id, progress, metrics, errors, created_by, request_id, created_at,
-       updated_at, started_at, finished_at, "order" - 'selection' AS "order",
-       :sandbox_name::text AS sandbox_name,
-       (SELECT min(batches.id) FROM batches WHERE batches.job_id = jobs.id) AS batch_id
-  FROM jobs
- WHERE id = :job_id
-   AND kind = 'export'
-   AND sandbox_id = :sandbox_id
-   AND organisation_id = :organisation_id
+SELECT *
+  FROM export_jobs
+ WHERE id = :job_id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
 
--- name: newest_first
--- A page of export jobs, by creation, that follows the job a cursor names.
-SELECT id, sandbox_id, organisation_id, kind, state, dataset_id, snapshot, attempt,
-       failed_attempts, worker_id, progress, metrics, errors, created_by, request_id, created_at,
-       updated_at, started_at, finished_at, "order" - 'selection' AS "order",
-       :sandbox_name::text AS sandbox_name,
-       (SELECT min(batches.id) FROM batches WHERE batches.job_id = jobs.id) AS batch_id
-  FROM jobs
- WHERE kind = 'export'
-   AND sandbox_id = :sandbox_id
-   AND organisation_id = :organisation_id
-   AND state = ANY (:states::text[])
-   AND (:after_id::bigint IS NULL
-        OR (created_at, id) < (SELECT created_at, id FROM jobs WHERE id = :after_id))
- ORDER BY created_at DESC, id DESC
- LIMIT :limit OFFSET :skip
+-- name: by_creation_descending
+-- A page of export jobs, the last submitted first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.created_at
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.created_at
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND (jobs.created_at, jobs.id) < (
+                   coalesce((SELECT created_at FROM jobs
+                          WHERE id = :after_id AND kind = 'export'
+                            AND sandbox_id = :sandbox_id
+                            AND organisation_id = :organisation_id),
+                        :after_at::timestamptz, 'infinity'),
+                   coalesce(:after_id::bigint, 9223372036854775807))
+            ORDER BY jobs.created_at DESC, jobs.id DESC
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY created_at DESC, id DESC
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.created_at DESC, page.id DESC
 
--- name: oldest_first
--- The same page, from the other end.
-SELECT id, sandbox_id, organisation_id, kind, state, dataset_id, snapshot, attempt,
-       failed_attempts, worker_id, progress, metrics, errors, created_by, request_id, created_at,
-       updated_at, started_at, finished_at, "order" - 'selection' AS "order",
-       :sandbox_name::text AS sandbox_name,
-       (SELECT min(batches.id) FROM batches WHERE batches.job_id = jobs.id) AS batch_id
-  FROM jobs
- WHERE kind = 'export'
-   AND sandbox_id = :sandbox_id
-   AND organisation_id = :organisation_id
-   AND state = ANY (:states::text[])
-   AND (:after_id::bigint IS NULL
-        OR (created_at, id) > (SELECT created_at, id FROM jobs WHERE id = :after_id))
- ORDER BY created_at, id
- LIMIT :limit OFFSET :skip
+-- name: by_creation_ascending
+-- A page of export jobs, the first submitted first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.created_at
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.created_at
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND (jobs.created_at, jobs.id) > (
+                   coalesce((SELECT created_at FROM jobs
+                          WHERE id = :after_id AND kind = 'export'
+                            AND sandbox_id = :sandbox_id
+                            AND organisation_id = :organisation_id),
+                        :after_at::timestamptz, '-infinity'),
+                   coalesce(:after_id::bigint, 0))
+            ORDER BY jobs.created_at, jobs.id
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY created_at, id
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.created_at, page.id
+
+-- name: by_update_descending
+-- A page of export jobs, the last changed first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.updated_at
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.updated_at
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND (jobs.updated_at, jobs.id) < (
+                   coalesce(:after_at::timestamptz, 'infinity'),
+                   coalesce(:after_id::bigint, 9223372036854775807))
+            ORDER BY jobs.updated_at DESC, jobs.id DESC
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY updated_at DESC, id DESC
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.updated_at DESC, page.id DESC
+
+-- name: by_update_ascending
+-- A page of export jobs, the first changed first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.updated_at
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.updated_at
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND (jobs.updated_at, jobs.id) > (
+                   coalesce(:after_at::timestamptz, '-infinity'),
+                   coalesce(:after_id::bigint, 0))
+            ORDER BY jobs.updated_at, jobs.id
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY updated_at, id
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.updated_at, page.id
+
+-- name: by_state_descending
+-- A page of export jobs, by the names of their states, the last of them first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.state
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.state
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND wanted.state <= coalesce(:after_state::text, '~') COLLATE "C"
+               AND jobs.id < CASE WHEN wanted.state = :after_state THEN :after_id::bigint
+                                  ELSE 9223372036854775807 END
+            ORDER BY jobs.id DESC
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY found.state COLLATE "C" DESC, id DESC
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.state COLLATE "C" DESC, page.id DESC
+
+-- name: by_state_ascending
+-- A page of export jobs, by the names of their states, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id, found.state
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id, jobs.state
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND wanted.state >= coalesce(:after_state::text, '') COLLATE "C"
+               AND jobs.id > CASE WHEN wanted.state = :after_state THEN :after_id::bigint
+                                  ELSE 0 END
+            ORDER BY jobs.id
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY found.state COLLATE "C", id
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.state COLLATE "C", page.id
+
+-- name: by_id_descending
+-- A page of export jobs, the highest id first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND jobs.id < coalesce(:after_id::bigint, 9223372036854775807)
+            ORDER BY jobs.id DESC
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY id DESC
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.id DESC
+
+-- name: by_id_ascending
+-- A page of export jobs, the lowest id first, from behind the place that a cursor names.
+WITH page AS (
+    SELECT found.id
+      FROM unnest(:states::text[]) AS wanted (state)
+     CROSS JOIN LATERAL (
+           SELECT jobs.id
+             FROM jobs
+            WHERE jobs.kind = 'export'
+              AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
+              AND jobs.state = wanted.state
+              AND jobs.id > coalesce(:after_id::bigint, 0)
+            ORDER BY jobs.id
+            LIMIT :limit::bigint + :skip::bigint) AS found
+     ORDER BY id
+     LIMIT :limit OFFSET :skip
+)
+SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.id

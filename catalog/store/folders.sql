@@ -43,7 +43,9 @@ SELECT key FROM store_files WHERE key = ANY (:keys::text[])
 UNION ALL
 SELECT key FROM labellings WHERE key = ANY (:keys::text[])
 UNION ALL
-SELECT parts.key FROM parts JOIN plans ON plans.id = parts.plan_id WHERE plans.job_id = :job_id
+SELECT unnest(ARRAY[parts.key, parts.exclusions])
+  FROM parts JOIN plans ON plans.id = parts.plan_id
+ WHERE plans.job_id = :job_id
 UNION ALL
 SELECT dataset_files.key
   FROM dataset_files JOIN batches ON batches.id = dataset_files.batch_id

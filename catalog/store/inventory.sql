@@ -8,6 +8,7 @@ UNION ALL SELECT key FROM labellings
 UNION ALL SELECT key FROM meta_files
 UNION ALL SELECT key FROM plans
 UNION ALL SELECT key FROM parts
+UNION ALL SELECT exclusions FROM parts WHERE exclusions IS NOT NULL
 
 -- name: discarded_keys
 -- Stored files that no row names any more and that are about to be removed.

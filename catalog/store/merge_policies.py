@@ -29,7 +29,7 @@ class MergePolicyStore:
         self._db = db
 
     async def add(self, scope: Scope, draft: MergePolicyDraft) -> MergePolicy:
-        """Make a policy. A new default takes the place of the old one."""
+        """Make a policy. A new default, or a new one on edge, takes the place of the old one."""
         id = str(uuid4())
         await self._make_room(scope, id, draft)
         row = await SQL["add"].row(
@@ -52,13 +52,35 @@ class MergePolicyStore:
 
     async def lock(self, scope: Scope, id: str) -> MergePolicy:
         """Find a policy and hold it against change until the transaction ends."""
-        await SQL["lock_defaults"].rows(self._db, sandbox_id=scope.sandbox_id)
+        await self._lock_changes(scope)
         row = await SQL["lock"].row(
             self._db, id=id, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id
         )
         if row is None:
             raise NotFound("merge policy", id)
         return _policy(row)
+
+    async def find_version(self, scope: Scope, id: str, version: int) -> MergePolicy:
+        """What a policy was in one of its versions."""
+        row = await SQL["find_version"].row(
+            self._db,
+            id=id,
+            version=version,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        if row is None:
+            raise NotFound("merge policy", f"{id} in version {version}")
+        return _policy(row)
+
+    async def count_of_organisation(self, scope: Scope) -> int:
+        """How many policies an organisation has; none is added until the transaction ends."""
+        await self._lock_changes(scope)
+        row = await SQL["count_of_organisation"].row(
+            self._db, organisation_id=scope.organisation_id
+        )
+        assert row is not None
+        return int(row["count"])
 
     async def find_many(self, scope: Scope, ids: Collection[str]) -> tuple[MergePolicy, ...]:
         """Those of some ids that are policies here."""
@@ -105,7 +127,7 @@ class MergePolicyStore:
         return tuple(map(_policy, rows)), rows[0]["total_count"] if rows else 0
 
     async def revise(self, scope: Scope, id: str, draft: MergePolicyDraft) -> MergePolicy:
-        """Change all of a policy but its id. A new default takes the place of the old one."""
+        """Change all of a policy but its id; others make room as for a new one."""
         await self._make_room(scope, id, draft)
         row = await SQL["revise"].row(
             self._db,
@@ -126,17 +148,22 @@ class MergePolicyStore:
             raise NotFound("merge policy", id)
 
     async def _make_room(self, scope: Scope, id: str, draft: MergePolicyDraft) -> None:
-        """Unset the old default before there is a new one."""
-        if not draft.is_default:
+        """Take from other policies what only one may be."""
+        if not (draft.is_default or draft.is_active_on_edge):
             return
-        await SQL["lock_defaults"].rows(self._db, sandbox_id=scope.sandbox_id)
-        await SQL["unset_default"].rows(
+        await self._lock_changes(scope)
+        await SQL["make_room"].rows(
             self._db,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
             schema_name=draft.schema_name,
+            is_default=draft.is_default,
+            is_active_on_edge=draft.is_active_on_edge,
             id=id,
         )
+
+    async def _lock_changes(self, scope: Scope) -> None:
+        await SQL["lock_changes"].rows(self._db, organisation_id=scope.organisation_id)
 
 
 def _columns(draft: MergePolicyDraft) -> dict[str, Any]:

@@ -34,18 +34,36 @@ SELECT *
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND schema_name = :schema_name AND is_default
 
--- name: lock_defaults
--- Holds the defaults of a sandbox against change until the transaction ends: of two policies
--- that become the default at the same time the later one stands, and neither is refused.
-SELECT pg_advisory_xact_lock(hashtext('default merge policies'),
-                             hashtext(:sandbox_id::uuid::text))
+-- name: lock_changes
+-- Holds the policies of an organisation against change until the transaction ends: of two that
+-- become the default at the same time the later one stands, and neither slips past the limit.
+SELECT pg_advisory_xact_lock(hashtext('merge policies'), hashtext(:organisation_id::text))
 
--- name: unset_default
--- Takes the default from the policy that has it, which is a change of that policy.
+-- name: count_of_organisation
+-- How many policies an organisation has, in all its sandboxes.
+SELECT count(*) AS count FROM merge_policies WHERE organisation_id = :organisation_id
+
+-- name: find_version
+-- What one merge policy of a sandbox was in one of its versions.
+SELECT merge_policies.id, merge_policies.created_at, versions.*
+  FROM merge_policies
+  JOIN merge_policy_versions AS versions ON versions.policy_id = merge_policies.id
+ WHERE merge_policies.id = :id AND versions.version = :version
+   AND merge_policies.sandbox_id = :sandbox_id
+   AND merge_policies.organisation_id = :organisation_id
+
+-- name: make_room
+-- Takes from other policies what only one may be, the default of its class and the one that is
+-- active on edge; which is a change of those.
 UPDATE merge_policies
-   SET is_default = false, version = version + 1, updated_at = clock_timestamp()
+   SET is_default = is_default AND NOT (:is_default AND schema_name = :schema_name),
+       is_active_on_edge = is_active_on_edge AND NOT :is_active_on_edge,
+       version = version + 1,
+       updated_at = clock_timestamp()
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
-   AND schema_name = :schema_name AND is_default AND id <> :id
+   AND id <> :id
+   AND ((:is_default AND is_default AND schema_name = :schema_name)
+        OR (:is_active_on_edge AND is_active_on_edge))
 
 -- name: revise
 -- Gives a merge policy new rules.

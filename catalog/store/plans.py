@@ -7,10 +7,8 @@ adds nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from catalog.batches import MetaFile
 from catalog.export_jobs import ExportPart, ExportPlan
 from catalog.jobs import Job
 from catalog.store import queries
@@ -37,7 +35,6 @@ class PlanStore:
         key: str,
         engine_version: str,
         task_count: int,
-        exclusions: MetaFile | None = None,
     ) -> ExportPlan:
         """Make this the plan of the job; an earlier one goes, with its parts."""
         await JobStore(self._db).hold(job)
@@ -49,7 +46,6 @@ class PlanStore:
             engine_version=engine_version,
             key=key,
             task_count=task_count,
-            exclusions=asdict(exclusions) if exclusions else None,
         )
         assert row is not None
         return _plan(row)
@@ -61,11 +57,13 @@ class PlanStore:
             job_id=job.id,
             attempt=job.attempt,
             number=part.number,
+            batch=part.batch,
             key=part.key,
             size_bytes=part.size_bytes,
             row_count=part.row_count,
             sha256=part.sha256,
             counters=dict(part.counters),
+            exclusions=part.exclusions,
         )
 
     async def parts(self, job: Job) -> tuple[ExportPart, ...]:
@@ -78,7 +76,6 @@ def _plan(row: Record) -> ExportPlan:
         key=row["key"],
         engine_version=row["engine_version"],
         task_count=row["task_count"],
-        exclusions=MetaFile(**row["exclusions"]) if row["exclusions"] else None,
     )
 
 
@@ -86,9 +83,11 @@ def _part(row: Record) -> ExportPart:
     counters: Mapping[str, Any] = row["counters"]
     return ExportPart(
         number=row["number"],
+        batch=row["batch"],
         key=row["key"],
         size_bytes=row["size_bytes"],
         row_count=row["row_count"],
         sha256=row["sha256"],
         counters=counters,
+        exclusions=row["exclusions"],
     )

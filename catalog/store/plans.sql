@@ -8,22 +8,23 @@ DELETE FROM plans WHERE job_id = :job_id
 
 -- name: add
 -- Records the plan of a job.
-INSERT INTO plans (job_id, attempt, engine_version, key, task_count, exclusions)
-VALUES (:job_id, :attempt, :engine_version, :key, :task_count, :exclusions)
+INSERT INTO plans (job_id, attempt, engine_version, key, task_count)
+VALUES (:job_id, :attempt, :engine_version, :key, :task_count)
 RETURNING *
 
 -- name: add_part
 -- Records a finished part under the plan of its job. Of two attempts that finish the same
 -- task, the first stands: their bytes are the same.
-INSERT INTO parts (plan_id, number, attempt, key, size_bytes, row_count, sha256, counters)
-SELECT id, :number, :attempt, :key, :size_bytes, :row_count, :sha256, :counters
+INSERT INTO parts (plan_id, number, batch, attempt, key, size_bytes, row_count, sha256, counters,
+                   exclusions)
+SELECT id, :number, :batch, :attempt, :key, :size_bytes, :row_count, :sha256, :counters, :exclusions
   FROM plans
  WHERE job_id = :job_id
-ON CONFLICT (plan_id, number) DO NOTHING
+ON CONFLICT (plan_id, number, batch) DO NOTHING
 
 -- name: parts
 -- The finished parts of a job's plan, in order.
 SELECT parts.*
   FROM parts JOIN plans ON plans.id = parts.plan_id
  WHERE plans.job_id = :job_id
- ORDER BY parts.number
+ ORDER BY parts.number, parts.batch

@@ -3,47 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from catalog import segments
+from catalog.audit import Action, ObjectKind
 from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from catalog.export_jobs import (
     BUILT_IN_POLICIES,
     IDENTITIES_PATHS,
     PROFILE_SCHEMA_NAME,
+    EventSelection,
+    ExportFilter,
     ExportJob,
     ExportRequest,
 )
 from catalog.jobs import JobEvent, JobId, JobKind, JobState
-from catalog.merge_policies import MergeRules
+from catalog.merge_policies import MergePolicy, MergeRules
 from catalog.organisations import Caller, Scope
 from catalog.schemas import PROFILE_UNION, Field, Path, field_at
+from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
+from catalog.store.erasure import ErasureStore
 from catalog.store.export_jobs import ExportJobStore
 from catalog.store.jobs import JobStore
 from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.namespaces import NamespaceStore
 from catalog.store.schemas import SchemaStore
 from catalog.store.store_files import StoreFileStore
-from service.engine.orders import EventChoice, Selection
+from service.engine.orders import EventChoice, SegmentChoice, SegmentFilter, Selection
+from service.operations.waiting_room import WaitingRoom
 
 
 class ExportJobs:
     """What callers may ask about export jobs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, waiting_room: WaitingRoom, *, most_events: int) -> None:
+        """``most_events`` may one exported profile carry."""
         self._database = database
+        self._waiting_room = waiting_room
+        self._most_events = most_events
 
     async def submit(self, request: ExportRequest, *, by: Caller) -> ExportJob:
-        """Check a request, pin what it will read, open its batch and queue the job.
+        """Check a request, pin what it will read, open its batches and queue the job.
 
-        All of it happens in one transaction: a request that is refused leaves nothing.
+        All of it happens in one transaction: a request that is refused leaves nothing. Refuses
+        with TooManyJobs when as many wait as may.
         """
         async with self._database.transaction() as db:
+            await ErasureStore(db).keep(by.scope)
+            await self._waiting_room.enter(db, by.scope)
             await _check_destination(db, request, by.scope)
             policy_id, policy_version, rules = await _policy(db, request, by.scope)
-            selection = await _selection(db, request, rules, by.scope)
+            selection = await _selection(
+                db, request, rules, by.scope, most_events=self._most_events
+            )
             job = await JobStore(db).submit(
                 by.scope,
                 kind=JobKind.EXPORT,
@@ -52,14 +68,23 @@ class ExportJobs:
                     "echo": dict(request.echo),
                     "merge_policy_id": policy_id,
                     "merge_policy_version": policy_version,
+                    "segments": _split(selection),
                     "selection": selection.model_dump(mode="json"),
                 },
                 snapshot=await StoreFileStore(db).snapshot(by.scope),
                 actor=by.client_id,
                 request_id=by.request_id,
             )
-            await BatchStore(db).open_for_export(
-                by.scope, dataset_id=request.dataset_id, job_id=job.id, actor=by.client_id
+            for place in range(selection.batch_count):
+                await BatchStore(db).open_for_export(
+                    by.scope,
+                    dataset_id=request.dataset_id,
+                    job_id=job.id,
+                    place=place,
+                    actor=by.client_id,
+                )
+            await AuditStore(db).note(
+                by, Action.CREATE, ObjectKind.EXPORT_JOB, job.id, dataset=request.dataset_id
             )
             return await ExportJobStore(db).find(by.scope, job.id)
 
@@ -68,24 +93,11 @@ class ExportJobs:
             return await ExportJobStore(db).find(by.scope, id)
 
     async def page(
-        self,
-        *,
-        by: Caller,
-        limit: int,
-        skip: int = 0,
-        after: JobId | None = None,
-        states: Sequence[JobState] = tuple(JobState),
-        is_newest_first: bool = True,
+        self, wanted: ExportFilter, *, by: Caller, limit: int, skip: int = 0
     ) -> tuple[ExportJob, ...]:
+        """Export jobs in the order asked for, beginning behind the filter's cursor."""
         async with self._database.transaction() as db:
-            return await ExportJobStore(db).page(
-                by.scope,
-                limit=limit,
-                skip=skip,
-                after=after,
-                states=states,
-                is_newest_first=is_newest_first,
-            )
+            return await ExportJobStore(db).page(by.scope, wanted, limit=limit, skip=skip)
 
     async def cancel(self, id: JobId, *, by: Caller) -> None:
         """Stop a job for good; nothing it wrote is ever visible. Cancelling again is fine.
@@ -96,6 +108,7 @@ class ExportJobs:
             job = await JobStore(db).lock(by.scope, id, kind=JobKind.EXPORT)
             if job.state is not JobState.CANCELLED:
                 await JobStore(db).move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
+                await AuditStore(db).note(by, Action.CANCEL, ObjectKind.EXPORT_JOB, id)
                 await BatchStore(db).abort(job.id)
 
 
@@ -121,22 +134,40 @@ async def _policy(
     db: Connection, request: ExportRequest, scope: Scope
 ) -> tuple[str | None, int | None, MergeRules]:
     """The policy a job is pinned to: the one asked for, the default, or no merging at all."""
-    if request.merge_policy_id is None:
-        default = await MergePolicyStore(db).default(scope, PROFILE_SCHEMA_NAME)
+    id, version = request.merge_policy_id, request.merge_policy_version
+    policies = MergePolicyStore(db)
+    if id is None:
+        default = await policies.default(scope, PROFILE_SCHEMA_NAME)
         if default is None:
             return None, None, MergeRules()
-        return default.id, default.version, default.rules
-    if request.merge_policy_id in BUILT_IN_POLICIES:
-        return request.merge_policy_id, 1, BUILT_IN_POLICIES[request.merge_policy_id]
-    try:
-        policy = await MergePolicyStore(db).find(scope, request.merge_policy_id)
-    except NotFound as missing:
-        raise InvalidField("mergePolicy.id", str(missing)) from missing
+        id, version = default.id, version or default.version
+    if id in BUILT_IN_POLICIES:
+        if version not in {None, 1}:
+            raise InvalidField("mergePolicy.version", f"{id} has one version, 1")
+        return id, 1, BUILT_IN_POLICIES[id]
+    policy = await _in_version(policies, scope, id, version)
     return policy.id, policy.version, policy.rules
 
 
+async def _in_version(
+    policies: MergePolicyStore, scope: Scope, id: str, version: int | None
+) -> MergePolicy:
+    """A policy as it was in a version: old ones are kept, so that they can be asked for."""
+    try:
+        policy = await policies.find(scope, id)
+    except NotFound as missing:
+        raise InvalidField("mergePolicy.id", str(missing)) from missing
+    if version is None or version == policy.version:
+        return policy
+    try:
+        return await policies.find_version(scope, id, version)
+    except NotFound as missing:
+        newest = f"{missing}: the newest is {policy.version}"
+        raise InvalidField("mergePolicy.version", newest) from missing
+
+
 async def _selection(
-    db: Connection, request: ExportRequest, rules: MergeRules, scope: Scope
+    db: Connection, request: ExportRequest, rules: MergeRules, scope: Scope, *, most_events: int
 ) -> Selection:
     union = await SchemaStore(db).union(scope)
     registered = await NamespaceStore(db).registered(scope)
@@ -152,17 +183,46 @@ async def _selection(
         identity_graph=rules.identity_graph,
         attribute_merge=rules.attribute_merge,
         dataset_order=rules.dataset_order,
-        events=EventChoice(
-            fields=request.events.fields,
-            ingested_after=request.events.ingested_after,
-            ingested_until=request.events.ingested_until,
-        )
-        if request.events is not None
-        else None,
+        events=_events(request.events),
         updated_after=request.updated_after,
         with_empty_profiles=request.with_empty_profiles,
+        segments=_segments(request.segments),
+        events_per_profile=most_events,
         namespaces={one.code.lower(): one.code for one in registered},
     )
+
+
+def _events(asked: EventSelection | None) -> EventChoice | None:
+    if asked is None:
+        return None
+    return EventChoice(
+        fields=asked.fields,
+        ingested_after=asked.ingested_after,
+        ingested_until=asked.ingested_until,
+    )
+
+
+def _segments(asked: segments.SegmentFilter | None) -> SegmentFilter | None:
+    if asked is None:
+        return None
+    return SegmentFilter(
+        choices=tuple(
+            SegmentChoice(
+                segment_id=choice.segment_id, namespace=choice.namespace, statuses=choice.statuses
+            )
+            for choice in asked.choices
+        ),
+        qualified_from=asked.qualified_from,
+        qualified_until=asked.qualified_until,
+        is_split=asked.is_split,
+    )
+
+
+def _split(selection: Selection) -> list[dict[str, Any]] | None:
+    """The segments that get a batch each, in the order of their batches; None without."""
+    if selection.segments is None or not selection.segments.is_split:
+        return None
+    return [choice.model_dump(mode="json") for choice in selection.segments.choices]
 
 
 def _check_paths(where: str, paths: Sequence[Path], fields: tuple[Field, ...]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from catalog.errors import Conflict, InvalidField
+from catalog.audit import Action, ObjectKind
+from catalog.errors import Conflict, Invalid, InvalidField
 from catalog.merge_policies import (
     SCHEMA_NAMES,
     AttributeMerge,
@@ -13,6 +14,7 @@ from catalog.merge_policies import (
     MergePolicyFilter,
 )
 from catalog.organisations import Caller, Scope
+from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.merge_policies import MergePolicyStore
@@ -21,18 +23,27 @@ from catalog.store.merge_policies import MergePolicyStore
 class MergePolicies:
     """Make merge policies, change them, and say which one is the default."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most: int) -> None:
+        """``most`` policies may one organisation have, in all its sandboxes."""
         self._database = database
+        self._most = most
 
     async def create(self, draft: MergePolicyDraft, *, by: Caller) -> MergePolicy:
-        """Make a policy; a new default takes the place of the old one.
+        """Make a policy; a new default, or a new one on edge, takes the place of the old one.
 
-        Refuses an order without precedence, precedence without an order, and an order that
-        names a data set twice or one that is not there.
+        Refuses an order without precedence, precedence without an order, an order that names a
+        data set twice or one that is not there, and one policy more than an organisation may have.
         """
         async with self._database.transaction() as db:
             await _check(db, draft, by.scope)
-            return await MergePolicyStore(db).add(by.scope, draft)
+            if await MergePolicyStore(db).count_of_organisation(by.scope) >= self._most:
+                raise Invalid(
+                    f"the organisation has {self._most} merge policies and may have no more:"
+                    " remove one, or change one"
+                )
+            made = await MergePolicyStore(db).add(by.scope, draft)
+            await AuditStore(db).note(by, Action.CREATE, ObjectKind.MERGE_POLICY, made.id)
+            return made
 
     async def find(self, id: str, *, by: Caller) -> MergePolicy:
         async with self._database.transaction() as db:
@@ -55,12 +66,13 @@ class MergePolicies:
     ) -> MergePolicy:
         """Change a policy, by a pure function from what it is; refuses as :meth:`create` does.
 
-        Jobs keep the rules they were submitted with.
+        Jobs keep the rules they were submitted with, and later ones may still name the version.
         """
         async with self._database.transaction() as db:
             policies = MergePolicyStore(db)
             draft = change(await policies.lock(by.scope, id))
             await _check(db, draft, by.scope)
+            await AuditStore(db).note(by, Action.CHANGE, ObjectKind.MERGE_POLICY, id)
             return await policies.revise(by.scope, id, draft)
 
     async def remove(self, id: str, *, by: Caller) -> None:
@@ -71,6 +83,7 @@ class MergePolicies:
             if policy.is_active_on_edge:
                 raise Conflict(f"merge policy {id} is active on edge: cannot remove it")
             await policies.remove(by.scope, id)
+            await AuditStore(db).note(by, Action.REMOVE, ObjectKind.MERGE_POLICY, id)
 
 
 async def _check(db: Connection, draft: MergePolicyDraft, scope: Scope) -> None:

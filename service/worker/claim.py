@@ -57,19 +57,16 @@ class Claim:
         self._is_ending = False
         self._is_winding_down = False
 
-    def note(self, progress: Progress) -> None:
-        """Keep what the engine reports; callers see it with the next heartbeat."""
-        self._progress |= progress.model_dump(exclude={"kind"})
+    def note(self, progress: Progress, **found: object) -> None:
+        """Keep what the engine reports, and what was found out from it, instead of the last.
 
-    def count(self, **counts: int) -> None:
-        """Add to the counts that callers see beside the progress."""
-        for name, more in counts.items():
-            before = self._progress.get(name, 0)
-            assert isinstance(before, int)
-            self._progress[name] = before + more
+        Callers see it with the next heartbeat.
+        """
+        told = progress.model_dump(exclude={"kind"}, exclude_defaults=True)
+        self._progress = {**told, **found}
 
     def start_over(self) -> None:
-        """Forget what was reported and counted: the work begins anew."""
+        """Forget what was reported: the work begins anew."""
         self._progress = {}
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs export jobs: hands the engine its snapshot, keeps its parts, publishes the batch."""
+"""Runs export jobs: hands the engine its snapshot, keeps its parts, publishes the batches."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from functools import partial
 
 import structlog
 
-from catalog.batches import BatchId, MetaFile, NewDatasetFile
-from catalog.export_jobs import ExportPart
+from catalog.batches import Batch, BatchId, MetaFile, NewDatasetFile
+from catalog.export_jobs import ExportPart, ExportPlan
 from catalog.jobs import Job, JobEvent
+from catalog.labellings import NewLabelling
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
+from catalog.store.labellings import LabellingStore
 from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
 from catalog.store.store_files import StoreFileStore
+from service.engine import orders
 from service.engine.local import LocalRunner
 from service.engine.orders import (
     ENGINE_VERSION,
     Done,
     ExportOrder,
     Failed,
+    FinishedPart,
     Fragments,
+    NewFile,
     Part,
     Planned,
     Progress,
+    SavedLabelling,
 )
 from service.storage import keys
 from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
+from service.worker.estimates import Pace
 
 log = structlog.get_logger()
 
@@ -43,11 +50,12 @@ EXCLUSIONS = "exclusions.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSizes:
-    """How exports are cut. All three bound the work of one task, none the size of an export."""
+    """How exports are cut. Each bounds the work of one step, none the size of an export."""
 
     part_row_count: int
     part_size_bytes: int
     slice_size_bytes: int
+    labelling_size_bytes: int
 
 
 @dataclass(slots=True)
@@ -77,13 +85,14 @@ class Exports:
 
     async def run(self, claim: Claim) -> None:
         """Do one claimed job to its end, or raise for the attempt to be given up."""
-        times = _Times()
+        times, pace = _Times(), Pace()
+        exclusions: tuple[NewFile | None, ...] = ()
         order = await claim.write(partial(self._order, claim))
         async with self._runner.run(order) as answers:
             async for answer in answers:
                 match answer:
                     case Progress():
-                        claim.note(answer)
+                        claim.note(answer, **pace.estimate(answer))
                     case Planned():
                         await self._keep_plan(claim, answer)
                     case Part():
@@ -92,9 +101,10 @@ class Exports:
                         raise AttemptFailed(answer.code, answer.message, is_final=answer.is_final)
                     case Done():
                         times.written_at = datetime.now(UTC)
+                        exclusions = answer.exclusions
                     case unexpected:
                         raise TypeError(f"an export is never answered by {unexpected.kind}")
-        await self._publish(claim, times)
+        await self._publish(claim, times, exclusions)
 
     async def _order(self, claim: Claim, db: Connection) -> ExportOrder:
         """The order of an attempt: its snapshot, and the plan and parts it goes on from."""
@@ -103,34 +113,24 @@ class Exports:
         plan = await plans.find(job)
         is_usable = plan is not None and plan.engine_version == ENGINE_VERSION
         parts = await plans.parts(job) if is_usable else ()
-        for part in parts:
-            _count(claim, part)
         files = await StoreFileStore(db).files_at(job.scope, _snapshot(job))
+        labelling = await LabellingStore(db).newest(
+            job.scope, _snapshot(job), engine_version=ENGINE_VERSION
+        )
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
         await FolderStore(db).note_attempt(job, folder)
         return ExportOrder(
             **job.order["selection"],
             folder=folder,
-            files=tuple(
-                Fragments(
-                    dataset_id=file.dataset_id,
-                    kind=file.kind,
-                    key=file.key,
-                    size_bytes=file.size_bytes,
-                    row_count=file.row_count,
-                    ingest_number=file.ingest_number,
-                    ingested_at=file.ingested_at,
-                    is_upsert=file.is_upsert,
-                    added=file.added,
-                )
-                for file in files
-            ),
+            files=tuple(map(Fragments.of, files)),
+            labelling=SavedLabelling.of(labelling),
+            labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,
             part_size_bytes=self._sizes.part_size_bytes,
             slice_size_bytes=self._sizes.slice_size_bytes,
             threads=self._threads,
             plan_key=plan.key if plan and is_usable else None,
-            finished_tasks=tuple(part.number for part in parts),
+            finished=tuple(map(_finished, parts)),
         )
 
     async def _keep_plan(self, claim: Claim, planned: Planned) -> None:
@@ -140,8 +140,13 @@ class Exports:
                 key=planned.key,
                 engine_version=planned.engine_version,
                 task_count=planned.task_count,
-                exclusions=_exclusions(planned),
             )
+            if planned.labelling is not None:
+                await LabellingStore(db).save(
+                    claim.job.scope,
+                    labelling_at(_snapshot(claim.job), planned.labelling),
+                    job_id=claim.job.id,
+                )
 
         claim.start_over()  # parts of an earlier plan count no more
         await claim.write(keep)
@@ -151,41 +156,71 @@ class Exports:
         """Make a part count. From here on no later attempt does its task again."""
         kept = ExportPart(
             number=part.number,
+            batch=part.batch,
             key=part.key,
             size_bytes=part.size_bytes,
             row_count=part.row_count,
             sha256=part.sha256,
             counters=part.counters,
+            exclusions=part.exclusions,
         )
         await claim.write(lambda db: PlanStore(db).add_part(claim.job, kept))
-        _count(claim, kept)
         claim.rest()
 
-    async def _publish(self, claim: Claim, times: _Times) -> None:
-        """Succeed and show the batch, in one transaction; refused when the claim was lost."""
+    async def _publish(
+        self, claim: Claim, times: _Times, exclusions: Sequence[NewFile | None]
+    ) -> None:
+        """Succeed and show the batches, in one transaction; refused when the claim was lost."""
         claim.end()
-        await claim.write(partial(_show, claim.job, times))
+        await claim.write(partial(_show, claim.job, times, exclusions))
         log.info("export succeeded", job=claim.job.id)
 
 
-async def _show(job: Job, times: _Times, db: Connection) -> None:
+async def _show(
+    job: Job, times: _Times, exclusions: Sequence[NewFile | None], db: Connection
+) -> None:
     plans = PlanStore(db)
     plan, parts = await plans.find(job), await plans.parts(job)
-    if plan is None or len(parts) != plan.task_count:
+    batches = await BatchStore(db).of_job(job.id)
+    if plan is None or not _is_whole(plan, parts, batches):
         raise AttemptFailed(
             "parts_missing", "the engine ended before all parts were written", is_final=False
         )
-    (batch,) = await BatchStore(db).of_job(job.id)
-    # The job before its batch, as a cancel locks them: else each waits for the other.
+    # The job before its batches, as a cancel locks them: else each waits for the other.
     await JobStore(db).move(
         job,
         JobEvent.COMPLETE,
         actor=str(job.worker_id),
         metrics={"counters": _sum(parts), **times.to_json()},
     )
-    await BatchStore(db).activate(job.id, files=_files(batch.id, parts), metrics={})
-    if plan.exclusions is not None:
-        await MetaFileStore(db).add(batch.id, [plan.exclusions])
+    files = [
+        file
+        for place, batch in enumerate(batches)
+        for file in _files(batch.id, [part for part in parts if part.batch == place])
+    ]
+    await BatchStore(db).activate(job.id, files=files, metrics={})
+    for batch, listed in zip(batches, exclusions, strict=True):
+        if listed is not None:
+            await MetaFileStore(db).add(batch.id, [_meta_file(listed)])
+
+
+def _is_whole(plan: ExportPlan, parts: Sequence[ExportPart], batches: Sequence[Batch]) -> bool:
+    """Whether every task wrote parts, and every batch has as many as the others."""
+    by_batch = Counter(part.batch for part in parts)
+    is_even = len(set(by_batch.values())) == 1 and len(by_batch) == len(batches)
+    return is_even and len({part.number for part in parts}) == plan.task_count
+
+
+def labelling_at(commit: int, made: orders.NewLabelling) -> NewLabelling:
+    """What is saved of a labelling that the engine made of a snapshot."""
+    return NewLabelling(
+        commit=commit,
+        engine_version=ENGINE_VERSION,
+        main_dataset_id=made.main_dataset_id,
+        key=made.key,
+        size_bytes=made.size_bytes,
+        row_count=made.row_count,
+    )
 
 
 def _files(batch_id: BatchId, parts: Sequence[ExportPart]) -> list[NewDatasetFile]:
@@ -204,14 +239,19 @@ def _files(batch_id: BatchId, parts: Sequence[ExportPart]) -> list[NewDatasetFil
     ]
 
 
-def _exclusions(planned: Planned) -> MetaFile | None:
-    if planned.exclusions is None:
-        return None
+def _finished(part: ExportPart) -> FinishedPart:
+    return FinishedPart(
+        number=part.number,
+        batch=part.batch,
+        row_count=part.row_count,
+        size_bytes=part.size_bytes,
+        exclusions=part.exclusions,
+    )
+
+
+def _meta_file(listed: NewFile) -> MetaFile:
     return MetaFile(
-        path=EXCLUSIONS,
-        key=planned.exclusions.key,
-        size_bytes=planned.exclusions.size_bytes,
-        sha256=planned.exclusions.sha256,
+        path=EXCLUSIONS, key=listed.key, size_bytes=listed.size_bytes, sha256=listed.sha256
     )
 
 
@@ -220,10 +260,6 @@ def _sum(parts: Sequence[ExportPart]) -> dict[str, int]:
     for part in parts:
         counters.update(part.counters)
     return dict(counters)
-
-
-def _count(claim: Claim, part: ExportPart) -> None:
-    claim.count(profiles=part.row_count, bytes=part.size_bytes)
 
 
 def _snapshot(job: Job) -> int:

@@ -8,9 +8,16 @@ from catalog.store.plans import PlanStore
 from tests.builders import LEASE, WORKER, a_job
 
 
-def a_part(number=0, key="k"):
+def a_part(number=0, key="k", batch=0):
     return ExportPart(
-        number=number, key=key, size_bytes=9, row_count=2, sha256="ab", counters={"profiles": 2}
+        number=number,
+        batch=batch,
+        key=key,
+        size_bytes=9,
+        row_count=2,
+        sha256="ab",
+        counters={"profiles": 2},
+        exclusions=None if batch == 0 else f"{key}-shortened",
     )
 
 
@@ -59,3 +66,12 @@ async def test_nothing_is_added_after_a_cancel(db, scope):
         await plans.add_part(job, a_part())
     with pytest.raises(Conflict, match="no longer runs"):
         await a_plan(plans, job)
+
+
+async def test_a_task_has_one_part_of_each_batch(db, scope):
+    plans = PlanStore(db)
+    job = await a_job(db, scope, is_claimed=True)
+    await a_plan(plans, job)
+    await plans.add_part(job, a_part(0, batch=1))
+    await plans.add_part(job, a_part(0, batch=0))
+    assert await plans.parts(job) == (a_part(0, batch=0), a_part(0, batch=1))

@@ -121,6 +121,7 @@ async def test_the_smallest_request_exports_every_field_unmerged(adobe, destinat
     ("change", "field"),
     [
         ({"schema": {"name": "_xdm.context.experienceevent"}}, "schema.name"),
+        ({"schema": None}, "schema"),
         ({"schema": {}}, "schema.name"),
         ({"destination": {}}, "destination.datasetId"),
         ({"destination": {"datasetId": "nosuch"}}, "destination.datasetId"),
@@ -128,7 +129,23 @@ async def test_the_smallest_request_exports_every_field_unmerged(adobe, destinat
         ({"fields": "personalEmail.adress"}, "fields"),
         ({"fields": 7}, "fields"),
         ({"filter": {"fromIngestTimestamp": "yesterday"}}, "filter.fromIngestTimestamp"),
-        ({"filter": {"segments": [{"segmentId": "s"}]}}, "filter.segments"),
+        ({"filter": {"segments": [{"segmentNs": "ups"}]}}, "filter.segments.0.segmentId"),
+        ({"filter": {"segments": [{"segmentId": ""}]}}, "filter.segments.0.segmentId"),
+        ({"filter": {"segments": {"segmentId": "s"}}}, "filter.segments"),
+        (
+            {"filter": {"segments": [{"segmentId": "s", "status": ["gone"]}]}},
+            "filter.segments.0.status.0",
+        ),
+        (
+            {"filter": {"segmentQualificationTime": {"startTime": "2026-01-01T00:00:00Z"}}},
+            "filter.segmentQualificationTime",
+        ),
+        (
+            {"filter": {"segmentQualificationTime": {"endTime": 1}}},
+            "filter.segmentQualificationTime.endTime",
+        ),
+        ({"mergePolicy": {"id": "timestampOrdered-none-mp", "version": 2}}, "mergePolicy.version"),
+        ({"mergePolicy": {"version": "1"}}, "mergePolicy.version"),
         (
             {"additionalFields": {"eventList": {"fields": "nosuch"}}},
             "additionalFields.eventList.fields",
@@ -192,7 +209,7 @@ async def test_a_list_skips_filters_and_sorts(adobe, destination):
     assert await listed("sort=creationTime:asc") == ids
     assert await listed("sort=updateTime:asc") == [ids[0], ids[2], ids[1]]
     assert await listed("sort=id:asc") == ids
-    assert await listed("sort=status:desc&limit=2") == [ids[2], ids[1]]
+    assert await listed("sort=status:desc&limit=2") == [ids[2], ids[0]]
     assert await listed("status=CANCELLED") == [ids[1]]
     assert await listed("status=NEW") == [ids[2], ids[0]]
     assert await listed("status=SUCEEDED") == []
@@ -234,7 +251,7 @@ async def test_a_finished_job_cannot_be_cancelled(adobe, destination, db):
 
 
 COUNTED = {
-    "counters": {"profiles": 3, "events": 2, "excluded": 1, "namespace:Email": 2},
+    "counters": {"profiles": 3, "events": 2, "excluded": 1, "shortened": 4, "namespace:Email": 2},
     "export_started_ms": 100,
     "export_finished_ms": 150,
     "write_started_ms": 150,
@@ -259,6 +276,7 @@ async def test_a_job_that_succeeded_tells_its_times_and_counts(adobe, destinatio
         "exportedProfileByNamespaceCounter": {"Email": 2},
         "totalExportedEventCounter": 2,
         "excludedProfileCounter": 1,
+        "shortenedProfileCounter": 4,
     }
 
 

@@ -46,7 +46,7 @@ class Engine:
         yield PART
         self.is_written.set()
         await self.may_end.wait()
-        yield Done()
+        yield Done(exclusions=(None,))
 
 
 async def until_somebody_waits_for_a_lock(db):
@@ -62,7 +62,9 @@ async def until_somebody_waits_for_a_lock(db):
 async def test_a_cancel_in_the_moment_of_success_locks_nobody_out(database, db, scope):
     job = await a_job(db, scope, order=ORDER, is_claimed=True)
     engine = Engine()
-    sizes = PartSizes(part_row_count=1, part_size_bytes=1, slice_size_bytes=1)
+    sizes = PartSizes(
+        part_row_count=1, part_size_bytes=1, slice_size_bytes=1, labelling_size_bytes=1
+    )
     exports = Exports(engine, threads=1, sizes=sizes)
     claim = Claim(database, job, lease=LEASE, heartbeat=LEASE, claimed_at=time.monotonic())
     run = asyncio.create_task(exports.run(claim))

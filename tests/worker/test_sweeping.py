@@ -100,7 +100,6 @@ async def a_succeeded_export(db, files, scope):
         key=store(files, f"{folder}/plan.json"),
         engine_version="1",
         task_count=1,
-        exclusions=exclusions,
     )
     store(files, f"{folder}/runs/records-0.parquet")
     (batch,) = await BatchStore(db).of_job(job.id)

@@ -204,8 +204,8 @@ async def test_what_the_engine_reports_is_seen_within_a_second(working, db, scop
     job = await a_job(db, scope)
     async with working(lease=timedelta(seconds=30)):
         claim = await doing.claims.get()
-        claim.note(Progress(phase="merging", done=3, total=8))
-        claim.count(profiles=5)
+        claim.note(Progress(phase="merging", done=3, total=8, profiles=5), percent=37.5)
         await asyncio.sleep(HEARTBEAT.total_seconds() + 0.5)
         found = await JobStore(db).find(scope, job.id, kind=job.kind)
-    assert found.progress == {"phase": "merging", "done": 3, "total": 8, "profiles": 5}
+    told = {"phase": "merging", "done": 3, "total": 8, "profiles": 5, "percent": 37.5}
+    assert found.progress == told

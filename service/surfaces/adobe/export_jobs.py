@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.surfaces.adobe.wire import export_jobs as wire
+from service.surfaces.adobe.wire import export_listings as listings
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 
@@ -15,16 +16,11 @@ async def submit(request: web.Request) -> web.Response:
 
 
 async def listing(request: web.Request) -> web.Response:
-    asked = query(request, wire.Listing)
+    asked = query(request, listings.Listing)
     found = await request.app[OPERATIONS].export_jobs.page(
-        by=request[CALLER],
-        limit=asked.limit + 1,
-        skip=asked.skip,
-        after=asked.after,
-        states=asked.states,
-        is_newest_first=asked.is_newest_first,
+        asked.filter(), by=request[CALLER], limit=asked.limit + 1, skip=asked.skip
     )
-    return answer(wire.page(asked, found))
+    return answer(listings.page(asked, found))
 
 
 async def show(request: web.Request) -> web.Response:

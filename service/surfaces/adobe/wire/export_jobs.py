@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StrictBool, StrictInt
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 import catalog.export_jobs as nouns
 from catalog.errors import InvalidField, NotFound
 from catalog.jobs import JobId, JobState
 from catalog.schemas import Path
+from catalog.segments import OWN_NAMESPACE, MembershipStatus, SegmentChoice, SegmentFilter
 
 STATUS = {
     JobState.QUEUED: "NEW",
@@ -26,31 +37,39 @@ STATES = {status: state for state, status in STATUS.items()}
 #: One known client spells the status so, and forwards no other spelling of it.
 STATES["SUCEEDED"] = JobState.SUCCEEDED
 
-#: The fields a list can be sorted by.
-SORTED_BY: Mapping[str, Callable[[nouns.ExportJob], Any]] = {
-    "creationTime": lambda export: export.job.created_at,
-    "createdTime": lambda export: export.job.created_at,
-    "updateTime": lambda export: export.job.updated_at,
-    "status": lambda export: STATUS[export.job.state],
-    "id": lambda export: export.job.id,
-}
-BY_CREATION = frozenset({"creationTime", "createdTime"})
-
 #: Where the collection lies; links are relative to the part before ``/export``.
 JOBS = "/data/core/ups/export/jobs"
 
 _NAMESPACE_COUNTER = "namespace:"
-_CURSOR = re.compile(r"[0-9]{1,18}_([0-9]{1,18})")
-_NUMBER = re.compile(r"[0-9]{1,18}")
+#: Each segment may get a batch and a file of its own. Ours: the documents list up to 1,500 of one
+#: segment job.
+MOST_SEGMENTS = 1500
 
-#: An instant as text: a bare number would leave open what it counts.
-Instant = Annotated[AwareDatetime, Strict()]
+
+def _written(value: object) -> object:
+    """An instant as text: a bare number would leave open what it counts."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("instant", "write it as text, such as 2026-11-22T14:23:02Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 class Asked(BaseModel):
-    """Part of a request. Unknown keys are kept and echoed, and otherwise without effect."""
+    """Part of a request. An explicit null is an absent key.
+
+    Unknown keys are kept and echoed, and otherwise without effect.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, asked: object) -> object:
+        if not isinstance(asked, dict):
+            return asked
+        return {key: value for key, value in asked.items() if value is not None}
 
 
 class MergePolicyRef(Asked):
@@ -58,11 +77,64 @@ class MergePolicyRef(Asked):
     version: StrictInt | None = None
 
 
+def _spoken(status: object) -> object:
+    """What a status is called: prose calls one of them otherwise."""
+    if not isinstance(status, str):
+        return status
+    return {"exiting": "exited"}.get(status.lower(), status.lower())
+
+
+def _listed(value: object) -> object:
+    """A list, or the one thing that should be in it: one sample has a bare word."""
+    return [value] if isinstance(value, str) else value
+
+
+Status = Annotated[MembershipStatus, BeforeValidator(_spoken)]
+
+
+class Segment(Asked):
+    segment_id: Annotated[str, Field(min_length=1)]
+    segment_ns: str = OWN_NAMESPACE
+    status: Annotated[list[Status], BeforeValidator(_listed)] = []
+
+    def choice(self) -> SegmentChoice:
+        named = SegmentChoice(
+            segment_id=self.segment_id, namespace=self.segment_ns.strip() or OWN_NAMESPACE
+        )
+        statuses = tuple(dict.fromkeys(self.status))
+        return replace(named, statuses=statuses) if statuses else named
+
+
+class QualificationTime(Asked):
+    start_time: Instant | None = None
+    end_time: Instant | None = None
+
+
 class ProfileFilter(Asked):
-    segments: list[Any] = []
-    segment_qualification_time: Any = None
+    segments: Annotated[list[Segment], Field(max_length=MOST_SEGMENTS)] = []
+    segment_qualification_time: QualificationTime = QualificationTime()
     from_ingest_timestamp: Instant | None = None
     empty_profiles: StrictBool = False
+
+    def choice(self, *, is_split: bool) -> SegmentFilter | None:
+        """Whose profiles are asked for; refuses what only segments could decide."""
+        time = self.segment_qualification_time
+        if self.segments:
+            return SegmentFilter(
+                choices=tuple(segment.choice() for segment in self.segments),
+                qualified_from=time.start_time,
+                qualified_until=time.end_time,
+                is_split=is_split,
+            )
+        if is_split:
+            raise InvalidField(
+                "destination.segmentPerBatch", "name the segments, in filter.segments"
+            )
+        if time.start_time or time.end_time:
+            raise InvalidField(
+                "filter.segmentQualificationTime", "name the segments, in filter.segments"
+            )
+        return None
 
 
 class EventFilter(Asked):
@@ -106,13 +178,7 @@ class NewExportJob(Asked):
     evaluation_info: Evaluation = Evaluation()
 
     def order(self) -> nouns.ExportRequest:
-        """The same request in the service's own words; refuses what it cannot do yet."""
-        if self.filter.segments or self.filter.segment_qualification_time:
-            raise InvalidField("filter.segments", "exports cannot be filtered by segment yet")
-        if self.destination.segment_per_batch:
-            raise InvalidField("destination.segmentPerBatch", "needs filter.segments, see there")
-        if self.evaluation_info.segmentation:
-            raise InvalidField("evaluationInfo.segmentation", "segments cannot be evaluated yet")
+        """The same request in the service's own words; refuses what does not go together."""
         dataset_id = self.destination.dataset_id or self.destination.data_set_id
         if not dataset_id:
             raise InvalidField("destination.datasetId", "name the data set to write to")
@@ -125,6 +191,7 @@ class NewExportJob(Asked):
             events=self._events(),
             updated_after=self.filter.from_ingest_timestamp,
             with_empty_profiles=self.filter.empty_profiles,
+            segments=self.filter.choice(is_split=self.destination.segment_per_batch),
             echo=self.model_dump(mode="json", by_alias=True, exclude_unset=True),
         )
 
@@ -139,62 +206,9 @@ class NewExportJob(Asked):
         )
 
 
-class Listing(Asked):
-    """The query of a list call, with all the spellings the documents give."""
-
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    start: Annotated[int, Field(ge=0, le=2**31)] = 0
-    page: Annotated[int, Field(ge=0, le=2**31)] = 0
-    offset: str = ""
-    sort: str = "creationTime:desc"
-    status: str | None = None
-
-    @property
-    def after(self) -> JobId | None:
-        """The job a cursor names; a plain number is not a cursor."""
-        match = _CURSOR.fullmatch(self.offset)
-        if match is None and self.offset and not _NUMBER.fullmatch(self.offset):
-            raise InvalidField("offset", "must be a cursor from link.next, or a number of records")
-        return JobId(int(match[1])) if match else None
-
-    @property
-    def skip(self) -> int:
-        numbered = int(self.offset) if _NUMBER.fullmatch(self.offset) else 0
-        return self.start + numbered + self.page * self.limit
-
-    @property
-    def states(self) -> tuple[JobState, ...]:
-        if self.status is None:
-            return tuple(JobState)
-        if self.status not in STATES:
-            raise InvalidField("status", f"{self.status!r} is none of {', '.join(STATES)}")
-        return (STATES[self.status],)
-
-    @property
-    def is_descending(self) -> bool:
-        """Which way the asked field runs; newest first unless told."""
-        field, _, direction = self.sort.partition(":")
-        if field not in SORTED_BY or direction not in {"", "asc", "desc"}:
-            fields = ", ".join(SORTED_BY)
-            raise InvalidField("sort", f"must be one of {fields}, then :asc or :desc")
-        return direction != "asc"
-
-    @property
-    def sort_field(self) -> str:
-        return self.sort.partition(":")[0]
-
-    @property
-    def is_newest_first(self) -> bool:
-        """Which way pages run. They follow creation; other fields sort within a page, as one
-        of the documents says they do."""
-        return self.is_descending or self.sort_field not in BY_CREATION
-
-
 def job(export: nouns.ExportJob) -> dict[str, Any]:
     """One export job as an answer: the caller's own words, and what became of them."""
     one = export.job
-    is_lost = one.state in {JobState.FAILED, JobState.CANCELLED}
-    batch_id = "" if is_lost else export.batch_id
     run = f"{one.id}-{one.attempt}"
     return {
         **export.echo,
@@ -203,13 +217,7 @@ def job(export: nouns.ExportJob) -> dict[str, Any]:
         "profileInstanceId": "ups",
         "status": STATUS[one.state],
         "mergePolicy": _policy(export),
-        "destination": {
-            **export.echo.get("destination", {}),
-            "datasetId": one.dataset_id,
-            "dataSetId": one.dataset_id,
-            "segmentPerBatch": False,
-            "batchId": batch_id,
-        },
+        "destination": {**export.echo.get("destination", {}), **_destination(export)},
         "computeGatewayJobId": {"exportJob": run} if one.attempt else {},
         "metrics": _metrics(export),
         "errors": [
@@ -217,32 +225,8 @@ def job(export: nouns.ExportJob) -> dict[str, Any]:
         ],
         "imsOrgId": one.scope.organisation_id,
         "requestId": one.request_id,
-        "creationTime": _milliseconds(one.created_at),
-        "updateTime": _milliseconds(one.updated_at),
-    }
-
-
-def page(asked: Listing, jobs: tuple[nouns.ExportJob, ...]) -> dict[str, Any]:
-    """One page of jobs. ``jobs`` may hold one more than asked for: then there is a next page."""
-    shown = jobs[: asked.limit]
-    cursor = f"{_milliseconds(shown[-1].job.created_at)}_{shown[-1].job.id}" if shown else ""
-    following = f"/export/jobs/?limit={asked.limit}&offset={cursor}"
-    if asked.status is not None:
-        following += f"&status={asked.status}"
-    if "sort" in asked.model_fields_set:
-        following += f"&sort={asked.sort}"
-    records = shown
-    if asked.sort_field not in BY_CREATION:
-        records = tuple(sorted(shown, key=SORTED_BY[asked.sort_field], reverse=asked.is_descending))
-    return {
-        "records": [job(one) for one in records],
-        "page": {
-            "sortField": "createdTime" if asked.sort_field in BY_CREATION else asked.sort_field,
-            "sort": "desc" if asked.is_descending else "asc",
-            "pageOffset": cursor,
-            "pageSize": len(shown),
-        },
-        "link": {"next": following if len(jobs) > asked.limit else ""},
+        "creationTime": milliseconds(one.created_at),
+        "updateTime": milliseconds(one.updated_at),
     }
 
 
@@ -257,6 +241,29 @@ def job_id(text: str) -> JobId:
     if not text.isdecimal() or len(text) > len(str(2**63)) - 1:
         raise NotFound("export job", text)
     return JobId(int(text))
+
+
+def _destination(export: nouns.ExportJob) -> dict[str, Any]:
+    """Where the rows are. One batch alone has its id beside the data set's, several have a list."""
+    is_lost = export.job.state in {JobState.FAILED, JobState.CANCELLED}
+    of_segments = export.segment_batches
+    destination: dict[str, Any] = {
+        "datasetId": export.job.dataset_id,
+        "dataSetId": export.job.dataset_id,
+        "segmentPerBatch": of_segments is not None,
+        "batchId": "" if is_lost or of_segments is not None else export.batch_ids[0],
+    }
+    if of_segments is not None:
+        destination["batches"] = [
+            {
+                "segmentId": each.choice.segment_id,
+                "segmentNs": each.choice.namespace,
+                "status": list(each.choice.statuses),
+                "batchId": "" if is_lost else each.batch_id,
+            }
+            for each in of_segments
+        ]
+    return destination
 
 
 def _policy(export: nouns.ExportJob) -> dict[str, Any]:
@@ -281,16 +288,31 @@ def _metrics(export: nouns.ExportJob) -> dict[str, Any]:
             },
             "totalExportedEventCounter": counters.get("events", 0),
             "excludedProfileCounter": counters.get("excluded", 0),
+            "shortenedProfileCounter": counters.get("shortened", 0),
         }
     elif one.state is JobState.RUNNING:
-        metrics["progress"] = dict(one.progress)
+        metrics["progress"] = _progress(one.progress)
     return metrics
+
+
+def _progress(told: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a running job is. A phase that has just begun knows little."""
+    progress: dict[str, Any] = {
+        "percent": told.get("percent", 0.0),
+        "profiles": told.get("profiles", 0),
+        "bytes": told.get("bytes", 0),
+    }
+    if "phase" in told:
+        progress["phase"] = told["phase"]
+    if "estimated_end_ms" in told:
+        progress["estimatedEndTimeInMs"] = told["estimated_end_ms"]
+    return progress
 
 
 def _span(start: datetime, end: datetime | None) -> dict[str, int]:
     if end is None:
-        return {"startTimeInMs": _milliseconds(start)}
-    return _span_ms(_milliseconds(start), _milliseconds(end))
+        return {"startTimeInMs": milliseconds(start)}
+    return _span_ms(milliseconds(start), milliseconds(end))
 
 
 def _span_ms(start: int, end: int) -> dict[str, int]:
@@ -302,5 +324,5 @@ def _paths(names: str) -> tuple[Path, ...]:
     return tuple(tuple(name.strip().split(".")) for name in names.split(",") if name.strip())
 
 
-def _milliseconds(instant: datetime) -> int:
+def milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
