@@ -31,7 +31,9 @@ WITH page AS (
      ORDER BY created_at DESC, id DESC
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.created_at DESC, page.id DESC
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.created_at DESC, page.id DESC
 
 -- name: by_creation_ascending
 -- A page of export jobs, the first submitted first, from behind the place that a cursor names.
@@ -56,7 +58,9 @@ WITH page AS (
      ORDER BY created_at, id
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.created_at, page.id
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.created_at, page.id
 
 -- name: by_update_descending
 -- A page of export jobs, the last changed first, from behind the place that a cursor names.
@@ -77,7 +81,9 @@ WITH page AS (
      ORDER BY updated_at DESC, id DESC
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.updated_at DESC, page.id DESC
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.updated_at DESC, page.id DESC
 
 -- name: by_update_ascending
 -- A page of export jobs, the first changed first, from behind the place that a cursor names.
@@ -98,10 +104,13 @@ WITH page AS (
      ORDER BY updated_at, id
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.updated_at, page.id
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.updated_at, page.id
 
 -- name: by_state_descending
--- A page of export jobs, by the names of their states, the last of them first, from behind the place that a cursor names.
+-- A page of export jobs, by the names of their states, the last of them first, and from behind the
+-- place that a cursor names.
 WITH page AS (
     SELECT found.id, found.state
       FROM unnest(:states::text[]) AS wanted (state)
@@ -112,14 +121,16 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND wanted.state <= coalesce(:after_state::text, '~') COLLATE "C"
-               AND jobs.id < CASE WHEN wanted.state = :after_state THEN :after_id::bigint
+              AND -jobs.id > -CASE WHEN wanted.state = :after_state THEN :after_id::bigint
                                   ELSE 9223372036854775807 END
-            ORDER BY jobs.id DESC
+            ORDER BY -jobs.id
             LIMIT :limit::bigint + :skip::bigint) AS found
-     ORDER BY found.state COLLATE "C" DESC, id DESC
+     ORDER BY found.state COLLATE "C" DESC, found.id DESC
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.state COLLATE "C" DESC, page.id DESC
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.state COLLATE "C" DESC, page.id DESC
 
 -- name: by_state_ascending
 -- A page of export jobs, by the names of their states, from behind the place that a cursor names.
@@ -133,14 +144,16 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND wanted.state >= coalesce(:after_state::text, '') COLLATE "C"
-               AND jobs.id > CASE WHEN wanted.state = :after_state THEN :after_id::bigint
+              AND -jobs.id < -CASE WHEN wanted.state = :after_state THEN :after_id::bigint
                                   ELSE 0 END
-            ORDER BY jobs.id
+            ORDER BY -jobs.id DESC
             LIMIT :limit::bigint + :skip::bigint) AS found
-     ORDER BY found.state COLLATE "C", id
+     ORDER BY found.state COLLATE "C", found.id
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.state COLLATE "C", page.id
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.state COLLATE "C", page.id
 
 -- name: by_id_descending
 -- A page of export jobs, the highest id first, from behind the place that a cursor names.
@@ -153,13 +166,15 @@ WITH page AS (
             WHERE jobs.kind = 'export'
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
-              AND jobs.id < coalesce(:after_id::bigint, 9223372036854775807)
-            ORDER BY jobs.id DESC
+              AND -jobs.id > -coalesce(:after_id::bigint, 9223372036854775807)
+            ORDER BY -jobs.id
             LIMIT :limit::bigint + :skip::bigint) AS found
-     ORDER BY id DESC
+     ORDER BY found.id DESC
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.id DESC
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.id DESC
 
 -- name: by_id_ascending
 -- A page of export jobs, the lowest id first, from behind the place that a cursor names.
@@ -172,10 +187,12 @@ WITH page AS (
             WHERE jobs.kind = 'export'
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
-              AND jobs.id > coalesce(:after_id::bigint, 0)
-            ORDER BY jobs.id
+              AND -jobs.id < -coalesce(:after_id::bigint, 0)
+            ORDER BY -jobs.id DESC
             LIMIT :limit::bigint + :skip::bigint) AS found
-     ORDER BY id
+     ORDER BY found.id
      LIMIT :limit OFFSET :skip
 )
-SELECT export_jobs.* FROM page JOIN export_jobs USING (id) ORDER BY page.id
+SELECT export_jobs.*
+  FROM page JOIN export_jobs USING (id)
+ ORDER BY page.id
