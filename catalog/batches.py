@@ -256,3 +256,22 @@ class NewBatch:
     #: See :class:`Batch`.
     tolerated_percentage: float = 0
     has_diagnostics: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """What a caller makes of a batch, apart from its rows: new words for it, or a step of its own.
+
+    Never both: a step may be refused, or take a while, where words may not.
+    """
+
+    external_id: str | None
+    tags: Mapping[str, list[str]]
+    #: A step callers may ask for; null: none.
+    event: BatchEvent | None = None
+
+    def must_be_one_thing(self, batch: Batch) -> None:
+        """Refuse with InvalidField words and a step at once."""
+        is_said_anew = (self.external_id, self.tags) != (batch.external_id, batch.tags)
+        if is_said_anew and self.event is not None:
+            raise InvalidField("status", f"batch {batch.id}: change it in a call of its own")

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NewType
 
-from catalog.batches import BatchId, BatchState
+from catalog.batches import BatchId, BatchState, DatasetFile
 from catalog.errors import InvalidField
 from catalog.schemas import SchemaId
 
@@ -65,6 +65,14 @@ class DatasetInUse:
     dataset: Dataset
     is_event: bool
     latest: LatestBatches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedFile:
+    """A file that readers find in a data set, and who sent its batch."""
+
+    file: DatasetFile
+    created_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,13 +66,3 @@ FILE_FIELDS: Final[Fields] = {
     "row_count": Kind.NUMBER,
     "created_by": Kind.TEXT,
 }
-
-LATEST_FIELDS: Final[Fields] = {
-    "dataset_id": Kind.TEXT,
-    "last_batch": Kind.TEXT,
-    "last_state": Kind.CHOICE,
-    "last_successful": Kind.TEXT,
-    "last_failed": Kind.TEXT,
-    "created_at": Kind.NUMBER,
-    "updated_at": Kind.NUMBER,
-}

@@ -8,8 +8,8 @@ their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -112,6 +112,21 @@ def leaves(fields: tuple[Field, ...], above: Path = ()) -> Iterator[tuple[Path, 
             yield from leaves(field.fields, path)
         else:
             yield path, field
+
+
+def with_only(
+    fields: tuple[Field, ...], is_kept: Callable[[Path], bool], above: Path = ()
+) -> tuple[Field, ...]:
+    """The same fields without the leaves that are not kept, and objects that then hold none."""
+    kept = []
+    for field in fields:
+        path = (*above, field.name)
+        if field.kind is Kind.OBJECT:
+            below = with_only(field.fields, is_kept, path)
+            kept += [replace(field, fields=below)] if below else []
+        elif is_kept(path):
+            kept.append(field)
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -289,6 +289,13 @@ class BatchStore:
         row = await SQL["upload"].row(self._db, batch_id=batch_id, path=path)
         return Upload(**row) if row else None
 
+    async def count_others(self, batch_id: BatchId, path: str) -> int:
+        """How many files of a batch were sent, or begun, under other paths."""
+        row = await SQL["count_others"].row(self._db, batch_id=batch_id, path=path)
+        if row is None:
+            raise AssertionError("a count answers with a row")
+        return int(row["files"])
+
     async def count_files(self, scope: Scope, batch_id: BatchId) -> int:
         """How many files readers find in a batch: none until it is active."""
         row = await SQL["count_files"].row(self._db, **_of(scope), batch_id=batch_id)

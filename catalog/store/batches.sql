@@ -219,6 +219,13 @@ SELECT path, key, size_bytes FROM uploads WHERE batch_id = :batch_id ORDER BY pa
 -- What a caller sent under one path.
 SELECT path, key, size_bytes FROM uploads WHERE batch_id = :batch_id AND path = :path
 
+-- name: count_others
+-- How many files of a batch were sent, or begun, under other paths than one.
+SELECT count(*) AS files
+  FROM (SELECT path FROM uploads WHERE batch_id = :batch_id
+         UNION SELECT path FROM large_files WHERE batch_id = :batch_id) AS sent
+ WHERE path <> :path
+
 -- name: count_files
 -- How many files readers find in a batch: none until it is active.
 SELECT count(dataset_files.number) AS files
@@ -226,6 +233,7 @@ SELECT count(dataset_files.number) AS files
   LEFT JOIN dataset_files ON dataset_files.batch_id = batches.id AND batches.state = 'active'
  WHERE batches.id = :batch_id
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+   AND batches.deleted_at IS NULL
  GROUP BY batches.id
 
 -- name: files

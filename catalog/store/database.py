@@ -47,6 +47,13 @@ async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         )
 
 
+async def _leave(_connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Give a connection back as it is, which saves a round trip for every transaction.
+
+    Stores leave nothing in a session: what they set or lock is the transaction's.
+    """
+
+
 @asynccontextmanager
 async def connected(**where: Any) -> AsyncIterator[Connection]:
     """Lend a connection outside any pool, in no transaction; ``where`` as for a pool.
@@ -74,7 +81,12 @@ class Database:
     async def connect(cls, *, most: int = 10, **where: Any) -> Self:
         """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user."""
         pool = await asyncpg.create_pool(
-            **where, min_size=1, max_size=most, init=prepare, command_timeout=_STATEMENT_SECONDS
+            **where,
+            min_size=1,
+            max_size=most,
+            init=prepare,
+            reset=_leave,
+            command_timeout=_STATEMENT_SECONDS,
         )
         return cls(pool)
 
@@ -109,6 +121,30 @@ class Database:
         finally:
             await self._pool.release(connection)
 
+    async def read(self, ask: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Answer a question that is one statement: outside of a transaction, which it needs not.
+
+        The statement is asked anew on another connection when its own was lost, so it must
+        change nothing. Refuses with Unavailable as :meth:`transaction` does.
+        """
+        for _ in range(self._pool.get_max_size()):
+            connection = await self._lent()
+            try:
+                return await ask(connection)
+            except Exception as error:
+                if not _is_loss(connection, error):
+                    raise
+                _close(connection)
+            finally:
+                await self._pool.release(connection)
+        raise Unavailable("the database closed every connection")
+
+    async def _lent(self) -> _Lent:
+        try:
+            return await self._pool.acquire()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable("the database cannot be reached") from error
+
     async def _begin(self) -> tuple[_Lent, asyncpg.transaction.Transaction]:
         """Open a transaction on a connection that works.
 
@@ -116,10 +152,7 @@ class Database:
         and until that has succeeded nothing is lost by trying with the next one.
         """
         for _ in range(self._pool.get_max_size()):
-            try:
-                connection = await self._pool.acquire()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise Unavailable("the database cannot be reached") from error
+            connection = await self._lent()
             transaction = connection.transaction()
             try:
                 await transaction.start()

@@ -95,10 +95,3 @@ FILE_COLUMNS: Final[Columns] = {
     "row_count": Column(sql="found.row_count", kind=Kind.NUMBER),
     "created_by": Column(sql="found.created_by", kind=Kind.TEXT),
 }
-
-LATEST_COLUMNS: Final[Columns] = {
-    "dataset_id": _ID,
-    **_LATEST,
-    "created_at": milliseconds("created_at"),
-    "updated_at": milliseconds("updated_at"),
-}

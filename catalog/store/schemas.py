@@ -54,21 +54,22 @@ class SchemaStore:
 
     async def find(self, scope: Scope, id: str) -> Schema:
         """Find a schema by its id or its alternative id. Unions are no rows: see :meth:`union`."""
-        row = await SQL["find"].row(
-            self._db, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id, id=id
-        )
-        if row is None:
-            raise NotFound("schema", id)
-        return _schema(row)
+        return await self._one("find", scope, id)
 
     async def lock(self, scope: Scope, id: str) -> Schema:
         """Find a schema and hold it against change until the transaction ends."""
-        row = await SQL["lock"].row(
+        return await self._one("lock", scope, id)
+
+    async def hold(self, scope: Scope, id: str) -> Schema:
+        """Find a schema that stays as it is until the transaction ends. Several may hold it."""
+        return await self._one("hold", scope, id)
+
+    async def is_used(self, scope: Scope, id: SchemaId) -> bool:
+        """Whether a data set has this schema. Asked under :meth:`lock`, it stays so."""
+        row = await SQL["is_used"].row(
             self._db, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id, id=id
         )
-        if row is None:
-            raise NotFound("schema", id)
-        return _schema(row)
+        return row is not None and bool(row["answer"])
 
     async def all(self, scope: Scope) -> tuple[Schema, ...]:
         """Every schema of a sandbox, the oldest first."""
@@ -123,6 +124,14 @@ class SchemaStore:
             identities=tuple(one.identity for one in descriptors),
             unlinked_namespaces=unlinked(await NamespaceStore(self._db).registered(scope)),
         )
+
+    async def _one(self, query: str, scope: Scope, id: str) -> Schema:
+        row = await SQL[query].row(
+            self._db, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id, id=id
+        )
+        if row is None:
+            raise NotFound("schema", id)
+        return _schema(row)
 
     async def _settled(self, scope: Scope, schema: Schema) -> Schema:
         """Refuse a schema that makes its union impossible; the transaction undoes its row."""

@@ -21,6 +21,21 @@ SELECT *
    AND (id = :id OR alt_id = :id)
    FOR NO KEY UPDATE
 
+-- name: hold
+-- One schema of a sandbox, held against change, but not against others who hold it, until the
+-- transaction ends.
+SELECT *
+  FROM schemas
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND (id = :id OR alt_id = :id)
+   FOR SHARE
+
+-- name: is_used
+-- Whether a data set has a schema.
+SELECT EXISTS (SELECT FROM datasets
+                WHERE schema_id = :id AND deleted_at IS NULL
+                  AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id) AS answer
+
 -- name: all
 -- The schemas of a sandbox, or those of its unions, in the order they were registered: of two
 -- that disagree the older one was there first.

@@ -82,6 +82,23 @@ def preview(file: pa.NativeFile, count: int, size_bytes: int) -> tuple[list[Row]
     return found[:count], read_bytes
 
 
+def filled_columns(file: pa.NativeFile) -> set[tuple[str, ...]]:
+    """The columns of a stored Parquet file that hold a value, by its footer alone.
+
+    Each is a path as Parquet writes it, in which lists and maps have steps of their own.
+    """
+    found: set[tuple[str, ...]] = set()
+    with pq.ParquetFile(file) as source:
+        for group in range(source.metadata.num_row_groups):
+            row_group = source.metadata.row_group(group)
+            for index in range(row_group.num_columns):
+                column = row_group.column(index)
+                counted = column.statistics
+                if counted is None or not counted.has_null_count or counted.num_values:
+                    found.add(tuple(column.path_in_schema.split(".")))
+    return found
+
+
 def row_at(path: Path, number: int, columns: list[str] | None = None) -> Row:
     """Give one row of a Parquet file by its number, from 0, or only these columns of it."""
     with _opened(path) as file:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 
 from catalog.audit import Action, ObjectKind
 from catalog.batches import (
     LIFECYCLE,
+    Amendment,
     Batch,
     BatchError,
     BatchEvent,
@@ -23,17 +24,20 @@ from catalog.batches import (
 from catalog.datasets import DatasetId
 from catalog.errors import Conflict, Invalid, InvalidField, Refusal, TooLarge
 from catalog.filters import Wanted
-from catalog.jobs import JobEvent, JobKind
+from catalog.jobs import JobError, JobEvent, JobKind
 from catalog.organisations import Caller
 from catalog.schemas import UNION_OF
 from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
-from catalog.store.database import Connection, Database
+from catalog.store.database import Connection, Database, tried
 from catalog.store.datasets import DatasetStore
+from catalog.store.erasure import ErasureStore
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.large_files import LargeFileStore
 from catalog.store.store_files import StoreFileStore
+from catalog.terms import UNCONDITIONALLY, Terms
+from service.operations.large_files import must_have_room
 from service.operations.waiting_room import WaitingRoom
 from service.storage import keys, streams
 from service.storage.files import Files
@@ -52,19 +56,22 @@ class Batches:
         waiting_room: WaitingRoom,
         *,
         largest_upload_bytes: int,
+        most_files: int,
     ) -> None:
         self._database = database
         self._files = files
         self._waiting_room = waiting_room
         self._largest_upload_bytes = largest_upload_bytes
+        self._most_files = most_files
 
-    async def open(self, new: NewBatch, *, by: Caller) -> Batch:
+    async def open(self, new: NewBatch, *, terms: Terms = UNCONDITIONALLY, by: Caller) -> Batch:
         """Open a batch of a data set that takes uploads.
 
         A batch that replays others names them here, while they are what they are; they stay
         until it is active.
         """
-        async with self._database.transaction() as db:
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
+            await ErasureStore(db).keep(by.scope)
             dataset = await DatasetStore(db).find(by.scope, DatasetId(new.dataset_id))
             if dataset.schema_id in UNION_OF.values():
                 raise Invalid(
@@ -129,6 +136,7 @@ class Batches:
         what the data set says now.
         """
         async with self._database.transaction() as db:
+            await ErasureStore(db).keep(by.scope)
             batches = BatchStore(db)
             batch = await batches.lock(by.scope, id)
             if batch.ingest_number is not None and batch.state is not BatchState.ABORTED:
@@ -181,6 +189,63 @@ class Batches:
                 await StoreFileStore(db).remove(by.scope, [id])
             return await batches.find(by.scope, id)
 
+    async def amend(
+        self,
+        id: BatchId,
+        change: Callable[[Batch], Amendment],
+        *,
+        terms: Terms = UNCONDITIONALLY,
+        by: Caller,
+    ) -> Batch:
+        """Change what is said of a batch, or take it a step along its lifecycle.
+
+        What is to change is a pure function of what the batch is. A step is the same as asking
+        for it by its own name, with the same refusals.
+        """
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
+            batches = BatchStore(db)
+            batch = await batches.lock(by.scope, id)
+            terms.admit("batch", id, batch.version)
+            amended = change(batch)
+            amended.must_be_one_thing(batch)
+            if amended.event is None:
+                await AuditStore(db).note(by, Action.CHANGE, ObjectKind.BATCH, id)
+                return await batches.describe(
+                    by.scope,
+                    id,
+                    external_id=amended.external_id,
+                    tags=amended.tags,
+                    actor=by.client_id,
+                )
+            LIFECYCLE.after(batch.state, amended.event, id=id)
+        if terms.is_trial:
+            return batch
+        steps = {
+            BatchEvent.COMPLETE: self.complete,
+            BatchEvent.ABORT: self.abort,
+            BatchEvent.FAIL: self.fail,
+            BatchEvent.REVERT: self.revert,
+        }
+        return await steps[amended.event](id, by=by)
+
+    async def delete(self, id: BatchId, *, terms: Terms = UNCONDITIONALLY, by: Caller) -> None:
+        """Erase a batch: as :meth:`revert`, but no export that pinned its rows is left to finish.
+
+        Those are cancelled and say why. Refuses a batch that an export job is writing.
+        """
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
+            erasure, batches = ErasureStore(db), BatchStore(db)
+            await erasure.begin(by.scope)
+            batch = await batches.find(by.scope, id)
+            terms.admit("batch", id, batch.version)
+            if batch.state is BatchState.EXPORTING:
+                raise Conflict(f"batch {id} is written by export job {batch.job_id}: cancel that")
+            why = JobError(code="batch_deleted", message=f"batch {id} was deleted")
+            cancelled = await erasure.erase(by.scope, [id], why=why, actor=by.client_id)
+            await AuditStore(db).note(
+                by, Action.REMOVE, ObjectKind.BATCH, id, cancelled_jobs=list(cancelled)
+            )
+
     async def find(self, id: BatchId, *, by: Caller) -> Batch:
         async with self._database.transaction() as db:
             return await BatchStore(db).find(by.scope, id)
@@ -199,6 +264,7 @@ class Batches:
         async with self._database.transaction() as db:
             batches = BatchStore(db)
             must_take_uploads(await batches.lock(by.scope, id), dataset_id)
+            await must_have_room(db, id, upload.path, most_files=self._most_files)
             replaced = await batches.keep_upload(id, upload, sha256=sha256)
             await AuditStore(db).note(by, Action.UPLOAD, ObjectKind.BATCH, id, path=upload.path)
             chunks = await LargeFileStore(db).forget(id, upload.path)

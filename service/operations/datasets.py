@@ -14,17 +14,22 @@ from catalog.datasets import (
     DatasetDraft,
     DatasetId,
     DatasetInUse,
+    ListedFile,
     says,
     table_name,
 )
 from catalog.errors import InvalidField, NotFound
 from catalog.filters import Wanted
+from catalog.jobs import JobError
 from catalog.organisations import Caller, Scope
 from catalog.schemas import UNION_OF, Schema, SchemaId
 from catalog.store.audit import AuditStore
-from catalog.store.database import Connection, Database
+from catalog.store.database import Connection, Database, tried
+from catalog.store.dataset_files import DatasetFileStore
 from catalog.store.datasets import DatasetStore
+from catalog.store.erasure import ErasureStore
 from catalog.store.schemas import SchemaStore
+from catalog.terms import UNCONDITIONALLY, Terms
 
 
 class Datasets:
@@ -33,10 +38,12 @@ class Datasets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, draft: DatasetDraft, *, by: Caller) -> Dataset:
+    async def create(
+        self, draft: DatasetDraft, *, terms: Terms = UNCONDITIONALLY, by: Caller
+    ) -> Dataset:
         """Make a data set; refuses one whose schema is unknown or, if enabled, not in the union."""
         id = DatasetId(secrets.token_hex(12))
-        async with self._database.transaction() as db:
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
             await _check_schema(db, draft, by.scope)
             named = replace(draft, name=draft.name or id)
             tags = await _with_table(db, named, id, by.scope)
@@ -57,17 +64,32 @@ class Datasets:
         async with self._database.transaction() as db:
             return await DatasetStore(db).page(by.scope, wanted, limit=limit, skip=skip)
 
+    async def files(
+        self, wanted: Wanted, *, of: DatasetId | None = None, limit: int, skip: int, by: Caller
+    ) -> tuple[ListedFile, ...]:
+        """One page of the files readers find in a data set, or in all of them."""
+        async with self._database.transaction() as db:
+            if of is not None:
+                await DatasetStore(db).find(by.scope, of)
+            return await DatasetFileStore(db).page(by.scope, wanted, limit=limit, skip=skip)
+
     async def revise(
-        self, id: DatasetId, change: Callable[[Dataset], DatasetDraft], *, by: Caller
+        self,
+        id: DatasetId,
+        change: Callable[[Dataset], DatasetDraft],
+        *,
+        terms: Terms = UNCONDITIONALLY,
+        by: Caller,
     ) -> Dataset:
         """Change what is said of a data set, by a pure function from what it is.
 
         Refuses another schema, and enabling for profiles a data set whose schema is not in the
         union. What was ingested before is not touched.
         """
-        async with self._database.transaction() as db:
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
             datasets = DatasetStore(db)
             old = await datasets.lock(by.scope, id)
+            terms.admit("data set", id, old.version)
             draft = change(old)
             if draft.schema_id != old.schema_id:
                 raise InvalidField(
@@ -80,6 +102,26 @@ class Datasets:
             return await datasets.revise(
                 by.scope, id, replace(named, tags=tags), actor=by.client_id
             )
+
+    async def delete(self, id: DatasetId, *, terms: Terms = UNCONDITIONALLY, by: Caller) -> Dataset:
+        """Erase a data set: it, its batches and their rows are gone for every reader.
+
+        Whatever fills it, and every export that had pinned its rows, is cancelled and says why.
+        Links between identities that only its rows knew are gone from exports to come.
+        """
+        async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
+            erasure, datasets = ErasureStore(db), DatasetStore(db)
+            await erasure.begin(by.scope)
+            old = await datasets.lock(by.scope, id)
+            terms.admit("data set", id, old.version)
+            why = JobError(code="dataset_deleted", message=f"data set {id} was deleted")
+            batch_ids = await erasure.batches_of(by.scope, id)
+            cancelled = await erasure.erase(by.scope, batch_ids, why=why, actor=by.client_id)
+            await datasets.delete(by.scope, id, actor=by.client_id)
+            await AuditStore(db).note(
+                by, Action.REMOVE, ObjectKind.DATASET, id, cancelled_jobs=list(cancelled)
+            )
+            return old
 
 
 async def _check_schema(db: Connection, draft: DatasetDraft, scope: Scope) -> None:
@@ -98,7 +140,7 @@ async def _schema(db: Connection, id: SchemaId, scope: Scope) -> Schema | None:
     if id in UNION_OF.values():
         return None
     try:
-        found = await SchemaStore(db).find(scope, id)
+        found = await SchemaStore(db).hold(scope, id)
     except NotFound as missing:
         raise InvalidField("schemaRef.id", str(missing)) from missing
     if found.id != id:

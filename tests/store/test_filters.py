@@ -16,7 +16,6 @@ from catalog.store.listing_columns import (
     BATCH_COLUMNS,
     DATASET_COLUMNS,
     FILE_COLUMNS,
-    LATEST_COLUMNS,
 )
 from catalog.store.queries import Query
 from tests.builders import a_batch, a_dataset
@@ -31,13 +30,6 @@ LISTINGS = [
     ),
     pytest.param(listings.BATCH_FIELDS, BATCH_COLUMNS, batches.SQL["listing"], {}, id="batches"),
     pytest.param(listings.FILE_FIELDS, FILE_COLUMNS, dataset_files.SQL["listing"], {}, id="files"),
-    pytest.param(
-        listings.LATEST_FIELDS,
-        LATEST_COLUMNS,
-        datasets.SQL["in_use"],
-        {"id": None, "event_union": ""},
-        id="latest batches",
-    ),
 ]
 #: A value a caller may name, by what it is compared with.
 VALUES = {Kind.NUMBER: "17", Kind.VERSION: "1.0.3"}

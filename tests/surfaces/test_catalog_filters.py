@@ -34,8 +34,8 @@ async def shelf(db, scope) -> None:
     ):
         id = await a_dataset(db, scope, id=f"ds-{number}")
         await db.execute(
-            "UPDATE datasets SET name = $2, tags = $3, version = $4, description = $5,"
-            " created_at = timestamptz 'epoch' + $4 * interval '1 ms' + interval '400 us',"
+            "UPDATE datasets SET name = $2, tags = $3, version = $4::integer, description = $5,"
+            " created_at = timestamptz 'epoch' + $4::integer * interval '1 ms' + interval '400 us',"
             " updated_at = timestamptz 'epoch' + interval '9 ms',"
             " extras = $6 WHERE id = $1",
             id,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from catalog.batches import NewDatasetFile
 from catalog.organisations import Scope
+from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
+from service.settings import Settings
+from service.storage.files import Files
+from tests.builders import a_loaded_batch
 from tests.surfaces.client import HttpClient, problem
 
 DATASETS = "/data/foundation/catalog/dataSets"
@@ -291,10 +298,48 @@ async def test_listings_are_filtered_by_name(adobe: HttpClient, subtests: pytest
 
 async def test_only_the_properties_asked_for_are_shown(adobe: HttpClient):
     id = await a_dataset(adobe)
-    answer = await adobe.get(f"{DATASETS}/{id}?properties=name,%20version,observableSchema")
+    answer = await adobe.get(f"{DATASETS}/{id}?properties=name,%20version,basePath")
     assert await answer.json() == {id: {"name": "Exports", "version": "1.0.0"}}
-    answer = await adobe.get(f"{DATASETS}/{id}?properties=observableSchema")
+    answer = await adobe.get(f"{DATASETS}/{id}?properties=basePath")
     assert await answer.json() == {id: {}}
+
+
+async def test_the_observable_schema_holds_the_fields_that_have_values(
+    adobe: HttpClient, db: Connection, scope: Scope, settings: Settings
+):
+    name = {
+        "type": "object",
+        "properties": {"first": {"type": "string"}, "last": {"type": "string"}},
+    }
+    body = {
+        "title": "People",
+        "allOf": [{"$ref": PROFILE}],
+        "properties": {"name": name, "tags": {"type": "array", "items": {"type": "string"}},
+                       "age": {"type": "integer"}, "home": name},
+    }  # fmt: skip
+    schema_id = (await (await adobe.post(SCHEMAS, json=body)).json())["$id"]
+    id = await create(adobe, name="People", schemaRef={"id": schema_id})
+    asked = f"{DATASETS}/{id}?properties=observableSchema"
+    empty = {"type": "object", "meta:xdmType": "object", "properties": {}}
+    assert await (await adobe.get(asked)).json() == {id: {"observableSchema": empty}}
+
+    table = pa.table(
+        {
+            "name": pa.array([{"first": "Ann", "last": None}, None]),
+            "tags": pa.array([["a"], []]),
+            "age": pa.array([None, None], pa.int64()),
+        }
+    )
+    with Files(settings.data.files_dir).create("people.parquet") as file:
+        pq.write_table(table, file)
+    batch = await a_loaded_batch(db, scope, dataset_id=id)
+    file = NewDatasetFile(
+        batch_id=batch.id, name="x", key="people.parquet", size_bytes=1, row_count=2, sha256="00"
+    )
+    await BatchStore(db).activate(batch.job_id, files=[file], metrics={})
+    shown = (await (await adobe.get(asked)).json())[id]["observableSchema"]
+    assert set(shown["properties"]) == {"name", "tags"}
+    assert set(shown["properties"]["name"]["properties"]) == {"first"}
 
 
 async def test_a_data_set_tells_its_latest_batches(adobe: HttpClient, db: Connection, scope: Scope):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ConfigDict, Field
 
+from catalog import schemas
 from catalog.datasets import (
     Dataset,
     DatasetDraft,
+    DatasetId,
     DatasetInUse,
+    ListedFile,
     checked_tags,
     view_id,
 )
 from catalog.errors import InvalidField
-from catalog.filters import Sort, Wanted
-from catalog.listings import DATASET_FIELDS
+from catalog.filters import Condition, Operator, Sort, Wanted
+from catalog.listings import DATASET_FIELDS, FILE_FIELDS
 from catalog.organisations import Scope
+from catalog.schema_documents import described
 from catalog.schemas import EVENT_UNION, PROFILE_UNION, SchemaId
 from service.surfaces.adobe.wire import Wire
 from service.surfaces.adobe.wire.batches import STATUS, STATUS_WORDS, milliseconds
@@ -156,6 +161,129 @@ class Listing(Page):
 
     def filter(self, properties: Sequence[str]) -> Wanted:
         return self.wanted(DATASETS, properties, otherwise=Sort(field="created_at"))
+
+
+FILES: Final = Vocabulary(
+    noun="data set files",
+    fields=FILE_FIELDS,
+    names={
+        "id": "id",
+        **dict.fromkeys(("batch", "batchId"), "batch_id"),
+        **dict.fromkeys(("dataSet", "dataSetId"), "dataset_id"),
+        **dict.fromkeys(("created", "createdAfter", "createdBefore"), "created_at"),
+        "updated": "updated_at",
+        "size": "size_bytes",
+        "records": "row_count",
+        **dict.fromkeys(("createdUser", "createdClient"), "created_by"),
+    },
+)
+
+
+class Files(Page):
+    """The query of a call for the files of data sets."""
+
+    id: str | None = None
+    batch: str | None = None
+    batch_id: str | None = None
+    data_set: str | None = None
+    data_set_id: str | None = None
+    created: str | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+    created_user: str | None = None
+    created_client: str | None = None
+
+    def filter(self, properties: Sequence[str], *, of: DatasetId | None = None) -> Wanted:
+        wanted = self.wanted(FILES, properties, otherwise=Sort(field="created_at"))
+        if of is None:
+            return wanted
+        of_one = Condition(field="dataset_id", operator=Operator.IS_ANY_OF, values=(of,))
+        return replace(wanted, conditions=(*wanted.conditions, of_one))
+
+    def keyed(
+        self, found: Iterable[ListedFile], scope: Scope
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The files as an answer, by their ids."""
+        for each in found:
+            shown = file(each, scope)
+            yield shown["id"], self.of(shown)
+
+
+LATEST: Final = Vocabulary(
+    noun="last batches",
+    fields=DATASET_FIELDS,
+    names={
+        **dict.fromkeys(("dataSetId", "dataSet", "id"), "id"),
+        **dict.fromkeys(("created", "createdAfter", "createdBefore"), "created_at"),
+        "updated": "updated_at",
+        "lastBatchId": "last_batch",
+        "lastBatchStatus": "last_state",
+        "lastSuccessfulBatchId": "last_successful",
+        "lastFailedBatchId": "last_failed",
+    },
+    words={"lastBatchStatus": STATUS_WORDS},
+)
+
+
+class LastBatches(Page):
+    """The query of a call for the newest batches of data sets."""
+
+    data_set_id: str | None = None
+    created: str | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+    last_batch_status: str | None = None
+
+    def filter(self, properties: Sequence[str]) -> Wanted:
+        """Of the data sets asked for, those that have a batch."""
+        wanted = self.wanted(LATEST, properties, otherwise=Sort(field="created_at"))
+        has_one = Condition(field="last_batch", operator=Operator.EXISTS)
+        return replace(wanted, conditions=(*wanted.conditions, has_one))
+
+
+def file(found: ListedFile, scope: Scope) -> dict[str, Any]:
+    """One file of a data set as an answer."""
+    created = milliseconds(found.file.created_at)
+    return {
+        "id": f"{found.file.batch_id}-{found.file.number}",
+        "batchId": found.file.batch_id,
+        "dataSetId": found.file.dataset_id,
+        "dataSetViewId": view_id(DatasetId(found.file.dataset_id)),
+        "imsOrg": scope.organisation_id,
+        "sandboxId": str(scope.sandbox_id),
+        "createdUser": found.created_by,
+        "createdClient": found.created_by,
+        "updatedUser": found.created_by,
+        "version": "1.0.0",
+        "created": created,
+        "updated": created,
+        "isValid": True,
+        "records": found.file.row_count,
+        "size": found.file.size_bytes,
+    }
+
+
+def latest(found: DatasetInUse, scope: Scope) -> dict[str, Any]:
+    """The newest batches of one data set as an answer."""
+    known = {
+        "lastBatchId": found.latest.last,
+        "lastBatchStatus": found.latest.last_state and STATUS[found.latest.last_state],
+        "lastSuccessfulBatchId": found.latest.last_successful,
+        "lastFailedBatchId": found.latest.last_failed,
+    }
+    return {
+        **{key: value for key, value in known.items() if value is not None},
+        "imsOrg": scope.organisation_id,
+        "sandboxId": str(scope.sandbox_id),
+        "created": milliseconds(found.dataset.created_at),
+        "updated": milliseconds(found.dataset.updated_at),
+    }
+
+
+def observable_schema(fields: Sequence[schemas.Field]) -> dict[str, Any]:
+    """The fields that rows of a data set really have, as an answer."""
+    seen = {"type": "object", "meta:xdmType": "object", **described(fields)}
+    return {"observableSchema": seen}
 
 
 def reference(dataset: Dataset) -> str:
