@@ -141,13 +141,23 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     return Operations(
         audit=AuditLog(database),
         batches=Batches(
-            database, files, waiting_room, largest_upload_bytes=settings.http.upload_bytes
+            database,
+            files,
+            waiting_room,
+            largest_upload_bytes=settings.http.upload_bytes,
+            most_files=settings.ingestion.batch_files,
         ),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
         export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
         callers=Callers(database, issuer(database, settings.token), Rates(settings.limit.calls)),
-        large_files=LargeFiles(database, files, largest_chunk_bytes=settings.http.chunk_bytes),
+        large_files=LargeFiles(
+            database,
+            files,
+            largest_chunk_bytes=settings.http.chunk_bytes,
+            largest_file_bytes=settings.ingestion.large_file_bytes,
+            most_files=settings.ingestion.batch_files,
+        ),
         merge_policies=MergePolicies(database, most=settings.limit.merge_policies),
         namespaces=Namespaces(database),
         previews=Previews(

@@ -247,8 +247,7 @@ class Batches:
             )
 
     async def find(self, id: BatchId, *, by: Caller) -> Batch:
-        async with self._database.transaction() as db:
-            return await BatchStore(db).find(by.scope, id)
+        return await self._database.read(lambda db: BatchStore(db).find(by.scope, id))
 
     async def listing(
         self, wanted: Wanted, *, skip: int, most: int, by: Caller

@@ -19,6 +19,10 @@ from catalog.store.large_files import LargeFileStore
 from service.storage import keys, streams
 from service.storage.files import Files, Written
 
+#: Chunks of one file; ours. All of them are looked at whenever one comes: of the smallest that
+#: are worth a call, 5 MB, ten thousand are 50 GB.
+MOST_CHUNKS = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -36,10 +40,20 @@ class LargeFiles:
     name whole chunks; what a failure leaves are bytes that no row names.
     """
 
-    def __init__(self, database: Database, files: Files, *, largest_chunk_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        *,
+        largest_chunk_bytes: int,
+        largest_file_bytes: int,
+        most_files: int,
+    ) -> None:
         self._database = database
         self._files = files
         self._largest_chunk_bytes = largest_chunk_bytes
+        self._largest_file_bytes = largest_file_bytes
+        self._most_files = most_files
 
     async def begin(self, place: Place, *, by: Caller) -> None:
         """Get ready for a file's chunks. A file that was begun before is begun anew, from nothing.
@@ -49,6 +63,7 @@ class LargeFiles:
         upload_path(place.path)
         async with self._database.transaction() as db:
             must_take_uploads(await BatchStore(db).lock(by.scope, place.batch_id), place.dataset_id)
+            await must_have_room(db, place.batch_id, place.path, most_files=self._most_files)
             superseded = await LargeFileStore(db).forget(place.batch_id, place.path)
             await LargeFileStore(db).begin(place.batch_id, place.path)
             folder = keys.upload_folder(by.scope.sandbox_id, place.batch_id)
@@ -72,6 +87,11 @@ class LargeFiles:
             raise TooLarge(
                 f"{span.size_bytes} bytes are announced, {self._largest_chunk_bytes} is the most"
                 " in one chunk"
+            )
+        if max(span.end, span.total_bytes or 0) > self._largest_file_bytes:
+            raise TooLarge(
+                f"{max(span.end, span.total_bytes or 0)} bytes are announced,"
+                f" {self._largest_file_bytes} is the most in one file"
             )
         if announced_bytes is not None:
             _must_be_all(span, announced_bytes)
@@ -117,11 +137,13 @@ class LargeFiles:
         are, so that what is missing can be sent.
         """
         async with self._database.transaction() as db:
+            # Locked: a file and its chunks are two reads, and another may be completing it.
+            batch = await BatchStore(db).lock(by.scope, place.batch_id)
             await _expect_batch(db, place, by)
             file = await LargeFileStore(db).find(place.batch_id, place.path)
             if file is not None and file.is_complete:
                 return await _uploaded(db, place)
-            must_take_uploads(await BatchStore(db).find(by.scope, place.batch_id), place.dataset_id)
+            must_take_uploads(batch, place.dataset_id)
             file = await _being_sent(db, place)
         written = await self._join(file, keys.upload(by.scope.sandbox_id, place.batch_id))
         superseded: list[str] = []
@@ -145,7 +167,18 @@ class LargeFiles:
             must_take_uploads(batch, place.dataset_id)
             await _being_sent(db, place)
             replaced = await LargeFileStore(db).keep_chunk(place.batch_id, place.path, chunk)
-            return await _being_sent(db, place), replaced
+            file = await _being_sent(db, place)
+            self._must_hold(file)
+            return file, replaced
+
+    def _must_hold(self, file: LargeFile) -> None:
+        """Refuse chunks that are more than a file of theirs can be: they may overlap."""
+        if len(file.chunks) > MOST_CHUNKS:
+            raise TooLarge(f"file {file.path}: {MOST_CHUNKS} chunks are the most")
+        if sum(span.size_bytes for span in file.spans) > self._largest_file_bytes:
+            raise TooLarge(
+                f"file {file.path}: its chunks have more than {self._largest_file_bytes} bytes"
+            )
 
     async def _join(self, file: LargeFile, key: str) -> Written | None:
         """Copy the chunks into one file. None: they went meanwhile, so somebody was quicker."""
@@ -182,10 +215,14 @@ async def _settle(
     upload = Upload(path=place.path, key=written.key, size_bytes=written.size_bytes)
     replaced = await batches.keep_upload(place.batch_id, upload, sha256=written.sha256)
     joined = await large_files.complete(place.batch_id, place.path)
-    await AuditStore(db).note(
-        by, Action.UPLOAD, ObjectKind.BATCH, place.batch_id, path=place.path
-    )
+    await AuditStore(db).note(by, Action.UPLOAD, ObjectKind.BATCH, place.batch_id, path=place.path)
     return upload, [*joined, *([replaced] if replaced else [])]
+
+
+async def must_have_room(db: Connection, batch_id: BatchId, path: str, *, most_files: int) -> None:
+    """Refuse one more file in a batch that has as many as it may. Holds with the batch locked."""
+    if await BatchStore(db).count_others(batch_id, path) >= most_files:
+        raise TooLarge(f"batch {batch_id} has {most_files} files, which is the most in one batch")
 
 
 def _must_be_all(span: Span, size_bytes: int) -> None:

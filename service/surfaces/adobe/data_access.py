@@ -50,18 +50,20 @@ async def show_meta(request: web.Request) -> web.StreamResponse:
     """List what is told about a batch or, when ``path`` is that of a file, send its bytes."""
     batch_id = BatchId(request.match_info["id"])
     files = await request.app[OPERATIONS].data_access.meta(batch_id, by=request[CALLER])
-    return await _show_folder(request, wire.Folder(batch_id, "meta"), files)
+    folder = wire.Folder(batch_id, "meta")
+    return await _show_folder(request, folder, files, query(request, wire.Page))
 
 
 async def show_failed(request: web.Request) -> web.StreamResponse:
     """List the files of a batch's refused rows or, when ``path`` names one, send its bytes."""
     batch_id = BatchId(request.match_info["id"])
     files = await request.app[OPERATIONS].data_access.failed(batch_id, by=request[CALLER])
-    return await _show_folder(request, wire.Folder(batch_id, "failed"), files)
+    folder = wire.Folder(batch_id, "failed")
+    return await _show_folder(request, folder, files, query(request, wire.Page))
 
 
 async def _show_folder(
-    request: web.Request, folder: wire.Folder, files: Sequence[MetaFile]
+    request: web.Request, folder: wire.Folder, files: Sequence[MetaFile], asked: wire.Page
 ) -> web.StreamResponse:
     path = request.query.get("path", "").strip("/")
     for file in files:
@@ -70,7 +72,6 @@ async def _show_folder(
     below = [file for file in files if file.path.startswith(f"{path}/")] if path else files
     if path and not below:
         raise NotFound(f"{folder.name} file of batch {folder.batch_id} under", path)
-    asked = query(request, wire.Page)
     return answer(wire.meta_files(folder, below, path, asked, _host(request)))
 
 
