@@ -51,6 +51,12 @@ _PLAIN: dict[Kind, pa.DataType] = {
     Kind.SEGMENT_MEMBERSHIP: SEGMENT_MEMBERSHIP,
 }
 
+#: As :mod:`catalog.unions` has it: what holds the values of two types without loss.
+_WIDER = {
+    frozenset({pa.int32(), pa.int64()}): pa.int64(),
+    frozenset({pa.int32(), pa.float64()}): pa.float64(),
+}
+
 
 def has_column(field: Field) -> bool:
     """Tell whether the field can hold a value: false for objects without leaves."""
@@ -97,3 +103,26 @@ def leaf_types(fields: Iterable[Field]) -> dict[str, pa.DataType]:
     return {
         ".".join(path): arrow_type(leaf) for path, leaf in leaves(tuple(fields)) if has_column(leaf)
     }
+
+
+def united_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Give the type that holds the values of both, as :func:`~service.engine.columns.widened` does.
+
+    Raises :class:`ValueError` when there is none.
+    """
+    if one == other:
+        return one
+    if pa.types.is_struct(one) and pa.types.is_struct(other):
+        theirs = {field.name: field.type for field in other}
+        fields = {
+            field.name: united_type(field.type, theirs.get(field.name, field.type)) for field in one
+        }
+        return pa.struct(list((theirs | fields).items()))
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return pa.list_(united_type(one.value_type, other.value_type))
+    if pa.types.is_map(one) and pa.types.is_map(other):
+        return pa.map_(one.key_type, united_type(one.item_type, other.item_type))
+    wider = _WIDER.get(frozenset({one, other}))
+    if wider is None:
+        raise ValueError(f"no type holds both {one} and {other}")
+    return wider

@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, TypeAdapter
 
-from service.engine.orders import Answer, ExportOrder, PeekOrder, PromotionOrder
+from service.engine.orders import Answer, CompactionOrder, ExportOrder, PeekOrder, PromotionOrder
 
 _LENGTH = struct.Struct(">I")
-_ORDER: TypeAdapter[PromotionOrder | ExportOrder | PeekOrder] = TypeAdapter(
-    PromotionOrder | ExportOrder | PeekOrder
+_ORDER: TypeAdapter[PromotionOrder | ExportOrder | PeekOrder | CompactionOrder] = TypeAdapter(
+    PromotionOrder | ExportOrder | PeekOrder | CompactionOrder
 )
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
@@ -37,7 +37,7 @@ def body_size(head: bytes) -> int:
     return int(size)
 
 
-def order_in(body: bytes) -> PromotionOrder | ExportOrder | PeekOrder:
+def order_in(body: bytes) -> PromotionOrder | ExportOrder | PeekOrder | CompactionOrder:
     return _ORDER.validate_json(body)
 
 

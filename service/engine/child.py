@@ -23,9 +23,11 @@ import pyarrow as pa
 
 from catalog.errors import Refusal
 from service.engine import channel
+from service.engine.compaction import compact
 from service.engine.exporting import export
 from service.engine.orders import (
     Answer,
+    CompactionOrder,
     ExportOrder,
     Failed,
     Limits,
@@ -84,7 +86,7 @@ def main(root: str, silence: str) -> None:
     try:
         _do(order, Files(Path(root)), answers)
     except MemoryError:
-        limits = Limits() if isinstance(order, ExportOrder) else order.limits
+        limits = order.limits if isinstance(order, PromotionOrder | PeekOrder) else Limits()
         answers.send(too_much_memory(limits))
     except Refusal as refusal:
         answers.send(Failed(code=refusal.code, message=str(refusal), is_final=True))
@@ -94,12 +96,18 @@ def main(root: str, silence: str) -> None:
         answers.send(Failed(code="engine_failed", message=message, is_final=False))
 
 
-def _do(order: PromotionOrder | ExportOrder | PeekOrder, files: Files, answers: Answers) -> None:
+def _do(
+    order: PromotionOrder | ExportOrder | PeekOrder | CompactionOrder,
+    files: Files,
+    answers: Answers,
+) -> None:
     pa.set_cpu_count(order.threads)
     pa.set_io_thread_count(max(2, order.threads))
     match order:
         case ExportOrder():
             export(order, files, answers.send, answers.report)
+        case CompactionOrder():
+            answers.send(compact(order, files, answers.report))
         case PromotionOrder():
             limit_own_memory(order.limits)
             answers.send(promote(order, files, answers.report))

@@ -17,6 +17,8 @@ from pathlib import Path
 from service.engine import channel
 from service.engine.orders import (
     Answer,
+    Compacted,
+    CompactionOrder,
     Done,
     ExportOrder,
     Failed,

@@ -283,6 +283,40 @@ class NewLabelling(NewFile):
     main_dataset_id: str | None
 
 
+class CompactedFile(Order):
+    """A store file whose rows go into a larger one."""
+
+    key: str
+    #: For each number of its own batches that of the same batch in the larger file; -1 leaves
+    #: the rows of a batch out. A file that is of one batch has one.
+    numbers: tuple[int, ...]
+
+
+class Merger(Order):
+    """Store files of one data set and kind that become one."""
+
+    kind: StoreFileKind
+    files: tuple[CompactedFile, ...]
+
+
+class CompactionOrder(Order):
+    """Make one store file of several, which says the same."""
+
+    kind: Literal["compaction"] = "compaction"
+    folder: str
+    mergers: tuple[Merger, ...]
+    #: The deployment's secret for identity keys (32 bytes).
+    secret: bytes
+    threads: int = 2
+
+
+class Compacted(Order):
+    """The files that were made, one for each merger, in their order; empty ones too."""
+
+    kind: Literal["compacted"] = "compacted"
+    files: tuple[NewStoreFile, ...]
+
+
 class EventChoice(Order):
     """Which events are attached; see :class:`catalog.export_jobs.EventSelection`."""
 
@@ -425,5 +459,5 @@ class Failed(Order):
 
 
 Answer = Annotated[
-    Promoted | Peeked | Planned | Part | Progress | Done | Failed, Field(discriminator="kind")
+    Promoted | Peeked | Compacted | Planned | Part | Progress | Done | Failed, Field(discriminator="kind")
 ]

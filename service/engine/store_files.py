@@ -271,6 +271,13 @@ class StoreFile:
         """Give the words of a text; None when the file lacks it or stores it otherwise."""
         return self._last.column(name).dictionary if name in self.layout.worded else None
 
+    def dictionary(self, name: str) -> Column | None:
+        """Give the dictionary of a column that was written as one; None when there is none."""
+        if name not in self._names or name in self.layout.worded:
+            return None
+        column = self._last.column(name)
+        return column.dictionary if isinstance(column, pa.DictionaryArray) else None
+
     def groups(self, columns: Sequence[str]) -> list[Group]:
         """Describe the groups, in order; bytes are those of ``columns`` alone."""
         layout = self.layout

@@ -16,9 +16,18 @@ from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import leaf_types
+from service.engine.compaction import compact, merger_of
 from service.engine.exporting import export
 from service.engine.marks import marks
-from service.engine.orders import EventChoice, ExportOrder, Fragments, Part, Planned, Progress
+from service.engine.orders import (
+    CompactionOrder,
+    EventChoice,
+    ExportOrder,
+    Fragments,
+    Part,
+    Planned,
+    Progress,
+)
 from service.engine.store_files import StoreFileWriter
 from service.storage.files import Files
 from tests.engine.oracle import STATES, Batch, Identity, Row, _values, identities_of
@@ -183,6 +192,29 @@ class Store:
             is_upsert=batch.is_upsert,
             added=batch.ingest_number,
         )
+
+    def compact(self, files: Sequence[Fragments], *, added: int = 0) -> list[Fragments]:
+        """Make one file of files of one data set and kind; none when no row is left."""
+        self._export_count += 1
+        merger, sources = merger_of(files)
+        order = CompactionOrder(
+            folder=f"compacted-{self._export_count}", mergers=(merger,), secret=SECRET
+        )
+        (made,) = compact(order, self.files, lambda _: None).files
+        compacted = Fragments(
+            dataset_id=files[0].dataset_id,
+            kind=made.kind,
+            key=made.key,
+            size_bytes=made.size_bytes,
+            row_count=made.row_count,
+            ingest_number=min(file.ingest_number for file in files),
+            ingested_at=max(file.ingested_at for file in files),
+            is_upsert=False,
+            added=added,
+            sources=sources,
+            source_count=len(sources),
+        )
+        return [compacted] if made.row_count else []
 
     def export(self, order: ExportOrder) -> Exported:
         """Plan and run an order in a fresh folder."""
