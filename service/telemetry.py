@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -49,6 +50,7 @@ def start_logging(settings: LogSettings) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -84,8 +86,13 @@ def hide_secrets(
     return line
 
 
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    return any(secret in name.lower().replace("-", "_") for secret in _SECRETS)
+
+
 def _hidden(name: str, value: object) -> object:
-    if any(secret in name.lower().replace("-", "_") for secret in _SECRETS):
+    if _is_secret(name):
         return _HIDDEN
     if isinstance(value, dict):
         return {key: _hidden(str(key), each) for key, each in value.items()}

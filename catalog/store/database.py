@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -19,8 +20,11 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 
+Answer = TypeVar("Answer")
 
 _Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+_Around: TypeAlias = "tuple[asyncio.Task[Any] | None, Database | None, Connection | None]"
 
 #: What a connection looks like whose other end has gone.
 _LOST = (
@@ -71,6 +75,10 @@ async def connected(**where: Any) -> AsyncIterator[Connection]:
         await connection.close()
 
 
+#: The task that opened a transaction for all it does, the database, and the connection.
+_AROUND: ContextVar[_Around] = ContextVar("around", default=(None, None, None))
+
+
 class Database:
     """A pool of connections to the one database of a deployment."""
 
@@ -98,8 +106,13 @@ class Database:
         """Lend a connection inside a transaction: what is written is seen whole, or not at all.
 
         Refuses with Unavailable, nothing having been done, when the server cannot be reached or
-        goes away before the end; with OutcomeUnknown when it goes away at the end.
+        goes away before the end; with OutcomeUnknown when it goes away at the end. Inside of
+        :meth:`together` it is a part of that transaction.
         """
+        if (around := self._around()) is not None:
+            async with around.transaction():
+                yield around
+            return
         connection, transaction = await self._begin()
         try:
             try:
@@ -121,12 +134,34 @@ class Database:
         finally:
             await self._pool.release(connection)
 
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Connection]:
+        """Open a transaction, and make those that are opened inside of the block parts of it.
+
+        A part that fails undoes itself alone; the whole is kept or undone at the block's end. For
+        the task that opens it: what runs beside it has transactions of its own.
+        """
+        async with self.transaction() as db:
+            before = _AROUND.set((asyncio.current_task(), self, db))
+            try:
+                yield db
+            finally:
+                _AROUND.reset(before)
+
+    def _around(self) -> Connection | None:
+        """The transaction this task is in already, if it is one of this database."""
+        task, database, connection = _AROUND.get()
+        is_ours = database is self and task is asyncio.current_task()
+        return connection if is_ours else None
+
     async def read(self, ask: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Answer a question that is one statement: outside of a transaction, which it needs not.
 
         The statement is asked anew on another connection when its own was lost, so it must
         change nothing. Refuses with Unavailable as :meth:`transaction` does.
         """
+        if (around := self._around()) is not None:
+            return await ask(around)
         for _ in range(self._pool.get_max_size()):
             connection = await self._lent()
             try:
@@ -135,6 +170,8 @@ class Database:
                 if not _is_loss(connection, error):
                     raise
                 _close(connection)
+                if isinstance(error, TimeoutError):
+                    raise Unavailable("the database does not answer") from error
             finally:
                 await self._pool.release(connection)
         raise Unavailable("the database closed every connection")
