@@ -28,6 +28,11 @@ check: $(VENV)/installed-for-tests
 fuzz: $(VENV)/installed-for-tests
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(RUN) pytest tests/surfaces/test_fuzz.py $(ARGS)
 
+# Kills, stops and cuts off what a service of its own is made of, KILLS times after the plan of SEED,
+# and audits what is left: about 5 s a kill. See docs/reliability.md.
+chaos: $(VENV)/installed-for-tests
+	@$(RUN) tests.chaos $(ARGS)
+
 # Adds what pyproject.toml newly asks for; with ARGS=--upgrade takes the newest of everything.
 constraints: $(VENV)/made
 	@$(RUN) pip install --quiet --disable-pip-version-check uv
@@ -75,4 +80,4 @@ $(VENV)/made:
 		$(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
-.PHONY: demo serve test check fuzz bench constraints clean
+.PHONY: demo serve test check fuzz chaos bench constraints clean

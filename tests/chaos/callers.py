@@ -86,8 +86,9 @@ class Callers:
             "clicks": await self._dataset("clicks", clicks),
         }
         self._destination = await self._dataset("exported", PROFILE_UNION)
-        for variant in (*PEOPLE_FILES, *CLICK_FILES):
-            await self._follow_batch(await self._ingest(variant))
+        sent = [await self._ingest(variant) for variant in (*PEOPLE_FILES, *CLICK_FILES)]
+        for id in sent:
+            await self._follow_batch(id)
 
     def start(self) -> None:
         """Let everybody call until :meth:`finish`."""

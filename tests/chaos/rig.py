@@ -43,7 +43,11 @@ SETTINGS = {
     "PROFILE_EXPORTS_ENGINE_SLICE_SIZE_BYTES": str(1 << 20),
     "PROFILE_EXPORTS_HTTP_SHUTDOWN_GRACE": "3",
     "PROFILE_EXPORTS_LOG_FORMAT": "json",
+    # Replays read the snapshots of the attack: nothing of them may go before.
+    "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }
+#: Batches whose opening was never answered are nobody's: the last sweep waits for none of them.
+LAST_SWEEP = {"PROFILE_EXPORTS_SWEEP_LOADING": "0"}
 
 
 class Kept:
@@ -170,6 +174,16 @@ class Rig:
             timeout=PATIENCE_SECONDS,
             env=self.environment(**more),
         )
+
+    def begin_sweep(self) -> subprocess.Popen[bytes]:
+        """Start a sweep that may be killed."""
+        with self.log("sweep").open("ab") as log:
+            return leash.start(
+                [*COMMAND, "sweep", *self._data_dir()],
+                last_signal=signal.SIGKILL,
+                environment=self.environment(**LAST_SWEEP),
+                output=log,
+            )
 
     def spoil(self, fault: str, share: float = 1.0) -> None:
         """Let storage fail from now on; see ``faults/sitecustomize.py``."""

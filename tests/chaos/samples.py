@@ -14,7 +14,7 @@ STEP = 300
 EVENTS = 2_000
 #: This many people share a device, and with it a profile when identities are stitched.
 SHARERS = 3
-VARIANTS = 8
+VARIANTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

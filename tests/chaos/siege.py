@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import asyncpg
 
 from catalog.store.database import Connection, connected
+from catalog.store.inventory import Inventory
 from catalog.store.obstacles import Obstacle
 from tests.chaos import audit, evidence, replays
 from tests.chaos.attacks import Attacks
@@ -23,11 +25,13 @@ from tests.chaos.callers import Callers
 from tests.chaos.moments import Watch
 from tests.chaos.plan import Attack, plan
 from tests.chaos.report import Report
-from tests.chaos.rig import PATIENCE_SECONDS, Rig, running
+from tests.chaos.rig import LAST_SWEEP, PATIENCE_SECONDS, Rig, running
 
 #: Eight attempts wait for 63 s between them, and each may take its time on a busy machine.
 LONGEST_END_SECONDS = 240
 _LOOK_SECONDS = 0.2
+#: The sweeper may be killed too: the next goes on where it was.
+KILLED_SWEEPS = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,13 +126,30 @@ class Siege:
         }
 
     async def _sweep(self) -> None:
-        """With every process dead, what no row names must be gone after one sweep."""
-        await self.rig.end()
-        self.report.figures |= await self._swept()
+        """With every process dead, one sweep leaves what a row names, and nothing else.
 
-    async def _swept(self) -> dict[str, int]:
-        before = _on_disk(self.rig.files)
-        return {"files on disk": len(before)}
+        Two sweeps are killed before it, at moments that the seed decides.
+        """
+        rig, rng = self.rig, Random(f"chaos {self.report.seed} sweeps")
+        await rig.end()
+        before = _on_disk(rig.files)
+        for _ in range(KILLED_SWEEPS):
+            sweep = rig.begin_sweep()
+            await asyncio.sleep(rng.uniform(1.0, 3.0))
+            sweep.kill()
+            await asyncio.to_thread(sweep.wait)
+        last = await asyncio.to_thread(rig.command, "sweep", **LAST_SWEEP)
+        if last.returncode:
+            self._accuse([f"the last sweep failed: {last.stderr.strip()[-500:]}"])
+        after = _on_disk(rig.files)
+        async with self._database() as db:
+            named = await Inventory(db).named_keys()
+        self._accuse([f"{key} is named by no row and was not swept" for key in after - named])
+        self._accuse([f"{key} is named by a row and is gone" for key in named - after])
+        self.report.figures |= {
+            "files before the sweep": len(before),
+            "files removed by the sweep": len(before - after),
+        }
 
     def _accuse(self, violations: list[str]) -> None:
         for violation in violations:
