@@ -89,15 +89,15 @@ class ExportJobs:
             return await ExportJobStore(db).find(by.scope, job.id)
 
     async def find(self, id: JobId, *, by: Caller) -> ExportJob:
-        async with self._database.transaction() as db:
-            return await ExportJobStore(db).find(by.scope, id)
+        return await self._database.read(lambda db: ExportJobStore(db).find(by.scope, id))
 
     async def page(
         self, wanted: ExportFilter, *, by: Caller, limit: int, skip: int = 0
     ) -> tuple[ExportJob, ...]:
         """Export jobs in the order asked for, beginning behind the filter's cursor."""
-        async with self._database.transaction() as db:
-            return await ExportJobStore(db).page(by.scope, wanted, limit=limit, skip=skip)
+        return await self._database.read(
+            lambda db: ExportJobStore(db).page(by.scope, wanted, limit=limit, skip=skip)
+        )
 
     async def cancel(self, id: JobId, *, by: Caller) -> None:
         """Stop a job for good; nothing it wrote is ever visible. Cancelling again is fine.
