@@ -22,7 +22,8 @@ from service.engine.ranking import Bools, Ints
 #: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
 #: before they are joined; the writer narrows them again, row group by row group.
 ROOMY_FROM_BYTES = 1 << 30
-
+#: Rows are few when there are so many times more.
+FEW = 8
 
 Number = TypeVar("Number", np.int8, np.int64, np.uint64)
 
@@ -117,13 +118,53 @@ def pick(column: Chunks, rows: Ints) -> Column:
 
     A column that together is too big for 32-bit offsets comes back with 64-bit ones.
     """
+    if column.num_chunks > 1 and FEW * len(rows) < len(column):
+        return _picked_few(column, rows)
     if column.num_chunks > 1 and column.nbytes > ROOMY_FROM_BYTES:
         column = column.cast(roomy(column.type))
-    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks)
+    return _picked(_in_one(column), rows)
+
+
+def _picked_few(column: Chunks, rows: Ints) -> Column:
+    """Pick from each chunk by itself, because to join them costs more."""
+    stops = np.cumsum([len(chunk) for chunk in column.chunks])
+    chunk_of = np.where(rows < 0, -1, np.searchsorted(stops, rows, side="right"))
+    pieces, order = [pa.array([], column.type)], [np.empty(0, np.int64)]
+    for number in np.unique(chunk_of):
+        at = np.flatnonzero(chunk_of == number)
+        chunk = column.chunk(max(int(number), 0))
+        within = rows[at] - (int(stops[number]) - len(chunk) if number >= 0 else 0)
+        pieces.append(_picked(chunk, within))
+        order.append(at)
+    place = np.empty(len(rows), np.int64)
+    place[np.concatenate(order)] = np.arange(len(rows))
+    return pa.concat_arrays(pieces).take(pa.array(place))
+
+
+def _picked(whole: Column, rows: Ints) -> Column:
     absent = rows < 0
-    return whole.take(pa.array(rows, mask=absent if absent.any() else None))
+    if not absent.any():
+        return whole.take(pa.array(rows))
+    if not _is_plain_number(whole.type) or not len(whole):
+        return whole.take(pa.array(rows, mask=absent))
+    # Arrow takes by indices with nulls ten times slower than by others.
+    taken = whole.take(pa.array(np.where(absent, 0, rows)))
+    present = ~absent
+    if taken.null_count:
+        present &= taken.is_valid().to_numpy(zero_copy_only=False)
+    bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(taken.type, len(taken), [bitmap, taken.buffers()[1]])
+
+
+def _is_plain_number(type: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(type) or pa.types.is_floating(type) or pa.types.is_temporal(type)
+    )
+
+
+def _in_one(column: Chunks) -> Column:
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
 
 
 def column_in(table: pa.Table, name: str, type: pa.DataType) -> Chunks:

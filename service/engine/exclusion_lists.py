@@ -52,7 +52,7 @@ class Shortened:
         profile = first[rows.column("owner").to_numpy()]
         namespace, spellings = spelt(rows.column("namespace"), snapshot.order.namespaces)
         value = rows.column("value").combine_chunks()
-        order = ordered_with_text([profile, namespace], value)
+        order = ordered_with_text([profile, namespace], value.take)
         profile, namespace, value = profile[order], namespace[order], value.take(pa.array(order))
         once = run_starts(profile, namespace, value.dictionary_encode().indices.to_numpy())
         identities = pa.StructArray.from_arrays(

@@ -35,7 +35,7 @@ def write_exclusions(excluded: Excluded, snapshot: Snapshot, key: str, files: Fi
     namespace, spellings = spelt(mentions.column("namespace"), snapshot.order.namespaces)
     value = mentions.column("value").combine_chunks()
     profile = excluded.profile[mentions.column("place").to_numpy()]
-    order = ordered_with_text([profile, namespace], value)
+    order = ordered_with_text([profile, namespace], value.take)
     identities = pa.StructArray.from_arrays(
         [spellings.take(pa.array(namespace[order])), value.take(pa.array(order))],
         names=["namespace", "id"],

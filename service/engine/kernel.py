@@ -7,13 +7,26 @@ told in ``docs/merging.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow.compute as pc
 
 from service.engine.arrow_types import Column
-from service.engine.ranking import Bools, Ints, Sortable, ordered, run_numbers, run_starts
+from service.engine.ranking import (
+    Bools,
+    Ints,
+    Sortable,
+    Uint64s,
+    ordered,
+    repeated,
+    run_numbers,
+    run_starts,
+)
+
+#: Gives the texts at some positions. Of most rows nobody asks for them.
+Texts: TypeAlias = "Callable[[Ints], Column]"
 
 
 def folded(
@@ -88,19 +101,21 @@ class Contest:
         return winners
 
 
-def last_ingested(ids: Column, dataset: Ints, profile: Ints, *recency: Ints) -> Bools:
+def last_ingested(
+    marks: Uint64s, ids: Texts, dataset: Ints, profile: Ints, *recency: Ints
+) -> Bools:
     """Say which events stand: of those with one id in one data set and profile, the newest.
 
-    An event without an id is like no other. The columns of ``recency``, together, are unique.
+    ``marks`` are those of the ids; of events without one, which are like no other, any. Profiles
+    count from 0. The columns of ``recency``, together, are unique.
     """
     stands = np.ones(len(profile), np.bool_)
-    codes = pc.dictionary_encode(ids).indices.fill_null(-1).to_numpy()
-    has_id = codes >= 0
-    repeats = np.bincount(codes[has_id], minlength=1) > 1
-    suspects = np.flatnonzero(has_id & repeats[codes])  # the -1 of no id is masked before
+    suspects = np.sort(repeated(profile, marks))
+    codes = pc.dictionary_encode(ids(suspects)).indices.fill_null(-1).to_numpy()
+    suspects, codes = suspects[codes >= 0], codes[codes >= 0]
     if not len(suspects):
         return stands
-    same = (dataset[suspects], profile[suspects], codes[suspects])
+    same = (dataset[suspects], profile[suspects], codes)
     order = ordered(*same, *(column[suspects] for column in recency))
     starts = run_starts(*(column[order] for column in same))
     superseded = np.ones(len(suspects), np.bool_)
@@ -109,7 +124,7 @@ def last_ingested(ids: Column, dataset: Ints, profile: Ints, *recency: Ints) -> 
     return stands
 
 
-def event_order(profile: Ints, time: Column, ids: Column, *recency: Ints) -> Ints:
+def event_order(profile: Ints, time: Column, ids: Texts, *recency: Ints) -> Ints:
     """Give the positions that sort events by profile, time, id in byte order, then recency.
 
     A missing time or id comes first. ``time`` is an instant in microseconds.
@@ -133,13 +148,14 @@ def newest(profile: Ints, most: int) -> Bools:
 def _coarsened(micros: Ints) -> Ints:
     """Count in the coarsest unit that loses nothing, so that a sort fits into one word."""
     for unit in (1_000_000, 1_000):
-        if not np.any(micros % unit):
-            return micros // unit
+        coarse = micros // unit
+        if np.array_equal(coarse * unit, micros):
+            return coarse
     return micros
 
 
 def ordered_with_text(
-    before: Sequence[Sortable], text: Column, after: Sequence[Sortable] = ()
+    before: Sequence[Sortable], text: Texts, after: Sequence[Sortable] = ()
 ) -> Ints:
     """Give the positions that sort by integers, then a text in byte order, then integers.
 
@@ -153,7 +169,7 @@ def ordered_with_text(
     is_tied = np.bincount(runs)[runs] > 1
     rows = order[is_tied]
     order[is_tied] = rows[
-        ordered(runs[is_tied], text_ranks(text.take(rows)), *(column[rows] for column in after))
+        ordered(runs[is_tied], text_ranks(text(rows)), *(column[rows] for column in after))
     ]
     return order
 

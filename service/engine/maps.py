@@ -18,18 +18,19 @@ from catalog.identities import AuthenticatedState
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import IDENTITY, Chunks, Column
 from service.engine.columns import structs
-from service.engine.kernel import ordered_with_text, text_ranks
+from service.engine.kernel import Texts, ordered_with_text, text_ranks
 from service.engine.ranking import (
     Bools,
     Ints,
     Keys,
-    distinct,
+    grouped,
     ordered,
-    places,
     run_offsets,
     run_starts,
 )
 
+#: Of so many, one flag for each profile and namespace is cheaper than sorting.
+FEW_NAMESPACES = 32
 #: By the code that identities files use: weakest first.
 STATES = pa.array([state.value for state in AuthenticatedState])
 
@@ -59,7 +60,7 @@ class Mentions:
     is_owner: Bools
     #: Place of the namespace in ``spellings``.
     namespace: Ints
-    value: Column
+    value: Texts
     #: Code of the strongest state seen, a place in :data:`STATES`.
     state: npt.NDArray[np.int8]
     #: Namespace codes as registered, in byte order.
@@ -101,40 +102,46 @@ def entries(mentions: Mentions, *, newest_owner: Keys, has_record: Bools) -> Ent
     ``newest_owner`` is per profile the primary identity of its newest record row and becomes
     the map's one primary; a profile without a record row gets its smallest owner instead.
     """
-    known, number = distinct(mentions.identity)
-    order = ordered(mentions.profile, number)
-    starts = run_starts(mentions.profile[order], number[order])
-    rows = order[starts]
+    order = grouped(mentions.profile, mentions.identity)
+    profile, identity = mentions.profile[order], mentions.identity.at(order)
+    starts = run_starts(profile, identity.hi, identity.lo)
+    rows, profile, identity = order[starts], profile[starts], identity.at(starts)
     state, is_owned = mentions.state[rows], mentions.is_owner[rows]
     if len(rows):
         state = np.maximum.reduceat(mentions.state[order], starts)
         is_owned = np.logical_or.reduceat(mentions.is_owner[order], starts)
-    newest = np.where(has_record, places(newest_owner, known), -1)
-    is_primary = _primaries(mentions.profile[rows], number[rows], is_owned, newest)
-    sorting = ordered_with_text(
-        [mentions.profile[rows], mentions.namespace[rows]], mentions.value.take(rows)
-    )
+    is_primary = identity.hi == newest_owner.hi[profile]
+    is_primary &= identity.lo == newest_owner.lo[profile]
+    is_primary &= has_record[profile]
+    is_primary |= _smallest(profile, is_owned) & ~has_record[profile]
+    namespace = mentions.namespace[rows]
+    if len(run_starts(profile)) == len(profile):
+        return Entries(
+            profile=profile,
+            namespace=namespace,
+            value=mentions.value(rows),
+            state=state,
+            is_primary=is_primary,
+            spellings=mentions.spellings,
+        )
+    value = mentions.value(rows)
+    sorting = ordered_with_text([profile, namespace], value.take)
     return Entries(
-        profile=mentions.profile[rows[sorting]],
-        namespace=mentions.namespace[rows[sorting]],
-        value=mentions.value.take(rows[sorting]),
+        profile=profile[sorting],
+        namespace=namespace[sorting],
+        value=value.take(sorting),
         state=state[sorting],
         is_primary=is_primary[sorting],
         spellings=mentions.spellings,
     )
 
 
-def _primaries(profile: Ints, number: Ints, is_owned: Bools, newest: Ints) -> Bools:
-    """Mark one entry of each profile: its ``newest``, or where that is -1 its smallest owner.
-
-    Entries are sorted by profile, then by the number of the identity.
-    """
-    smallest = np.full(len(newest), -1)
-    descending = np.flatnonzero(is_owned)[::-1]
-    smallest[profile[descending]] = number[descending]  # the last assignment stays
-    wanted = np.where(newest < 0, smallest, newest)
-    is_primary: Bools = number == wanted[profile]
-    return is_primary
+def _smallest(profile: Ints, is_owned: Bools) -> Bools:
+    """Mark the first of each profile's entries that is owned; entries ascend by profile."""
+    owned = np.flatnonzero(is_owned)
+    marks = np.zeros(len(profile), np.bool_)
+    marks[owned[run_starts(profile[owned])]] = True
+    return marks
 
 
 def identity_map(entries: Entries, profile_count: int) -> Column:
@@ -165,9 +172,14 @@ def identities(entries: Entries, profile_count: int, element: Field) -> Column:
 
 def profiles_by_namespace(profile: Ints, namespace: Ints, spellings: Column) -> dict[str, int]:
     """Count for each namespace the profiles that have an identity of it."""
-    order = ordered(profile, namespace)
-    starts = run_starts(profile[order], namespace[order])
-    counts = np.bincount(namespace[order[starts]], minlength=len(spellings))
+    if len(spellings) <= FEW_NAMESPACES:
+        has = np.zeros((int(profile.max(initial=-1)) + 1, len(spellings)), np.bool_)
+        has[profile, namespace] = True
+        counts = has.sum(axis=0)
+    else:
+        order = ordered(profile, namespace)
+        starts = run_starts(profile[order], namespace[order])
+        counts = np.bincount(namespace[order[starts]], minlength=len(spellings))
     return {
         str(code): int(count)
         for code, count in zip(spellings.to_pylist(), counts, strict=True)

@@ -29,7 +29,7 @@ from service.engine.orders import ExportOrder
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
 from service.engine.ranking import Bools, Ints, Keys, distinct, ordered, places, run_offsets
-from service.engine.slices import Rows, SliceReader
+from service.engine.slices import Opening, Rows, SliceReader
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import SEQ
 from service.engine.tallies import Tally
@@ -40,10 +40,26 @@ _ID, _TIME = arrow_type(EVENT_ID), arrow_type(EVENT_TIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fragments:
-    """The record rows that stand, all arrays parallel."""
+class Owned:
+    """Rows of a slice, and the number of each row's profile in it; -1 of strangers."""
 
     rows: Rows
+    profile: Ints
+
+    def __len__(self) -> int:
+        return len(self.profile)
+
+    def kept(self, mask: Bools) -> Owned:
+        if mask.all():
+            return self
+        places = np.flatnonzero(mask)
+        return Owned(rows=self.rows.chosen(places), profile=self.profile[places])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragments(Owned):
+    """The record rows that stand, all arrays parallel."""
+
     #: Orders fragments from weakest to strongest.
     place: Ints
     #: Orders rows from weakest to strongest.
@@ -52,15 +68,46 @@ class Fragments:
     age: Ints
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """Profiles of a slice that are exported together, ascending."""
+
+    profiles: Keys
+    #: By number in the slice: the number among the members, or -1. Null when all are members.
+    numbers: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+    def number(self, profile: Ints) -> Ints:
+        """Give the numbers that profiles of the slice have among the members, -1 of no member."""
+        if self.numbers is None or not len(self.numbers):
+            return profile
+        return np.where(profile < 0, -1, self.numbers[profile])
+
+    def chosen(self, mask: Bools) -> Members:
+        """Keep some of the members."""
+        if mask.all():
+            return self
+        own = np.where(mask, np.cumsum(mask) - 1, -1)
+        if self.numbers is not None:
+            own = np.where(self.numbers < 0, -1, own[self.numbers])
+        return Members(profiles=self.profiles.at(np.flatnonzero(mask)), numbers=own)
+
+
 class Merge:
     """Merges the slices of an order, in ascending order, for one thread."""
 
-    def __init__(self, order: ExportOrder, plan: Plan, files: Files) -> None:
+    def __init__(
+        self, order: ExportOrder, plan: Plan, files: Files, opening: Opening | None = None
+    ) -> None:
+        """Prepare; threads that merge under one plan should be given one ``opening`` of it."""
         self._order = order
-        self.snapshot = Snapshot(order)
+        opening = opening or Opening(Snapshot(order), plan, files)
+        self.snapshot = opening.snapshot
         self._projection = self.snapshot.projection
         self._records, self._events, self._identities = (
-            SliceReader(kind, self.snapshot, plan, files)
+            SliceReader(kind, opening)
             for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
         )
 
@@ -74,151 +121,180 @@ class Merge:
         Rows ascend by the profile's key. ``tallies`` has one for every batch that is wanted, by
         its place; what is exported is added to it.
         """
-        fragments = self._fragments(self._records.read(prefix))
-        events = self._events.read(prefix)
-        profiles, _ = distinct(fragments.rows.profile)
+        records, events = self._records.read(prefix), self._events.read(prefix)
+        everybody = [records.profile]
         if self._order.with_empty_profiles:
-            profiles, _ = distinct(Keys.joined([profiles, events.profile]))
-        events = self._live(events, profiles)
-        profiles = self._updated(profiles, fragments.rows, events)
-        mentions: Rows | None = None
-        for batch, members in self._members(profiles, fragments, tallies):
+            everybody.append(events.profile)
+        profiles, number = distinct(Keys.joined(everybody))
+        fragments = self._fragments(records, number[: len(records)], len(profiles))
+        live = self._live(Owned(rows=events, profile=places(events.profile, profiles)))
+        updated = self._updated(Members(profiles=profiles), fragments, live)
+        mentions: Owned | None = None
+        for batch, members in self._members(updated, fragments, tallies):
             if not len(members):
                 continue
             if mentions is None:
-                mentions = self._identities.read(prefix)
-            yield batch, self._rows(members, fragments, events, mentions, tallies[batch])
+                rows = self._identities.read(prefix)
+                mentions = Owned(rows=rows, profile=places(rows.profile, profiles))
+            yield batch, self._rows(members, fragments, live, mentions, tallies[batch])
 
     def _rows(
         self,
-        profiles: Keys,
+        members: Members,
         fragments: Fragments,
-        events: Rows,
-        mentions: Rows,
+        events: Owned,
+        mentions: Owned,
         tally: Tally,
     ) -> pa.Table:
         """Merge profiles, all of which are exported."""
-        tally.counters["profiles"] += len(profiles)
-        columns = self._attributes(profiles, fragments)
-        columns |= self._named(profiles, fragments, mentions, tally.counters)
+        tally.counters["profiles"] += len(members)
+        columns = self._attributes(members, fragments)
+        columns |= self._named(members, fragments, mentions, tally.counters)
         if self._order.events is not None:
-            columns[EVENTS_COLUMN] = self._attached(profiles, events, mentions, tally)
-        return self._projection.rows(columns, len(profiles))
+            columns[EVENTS_COLUMN] = self._attached(members, events, mentions.rows, tally)
+        return self._projection.rows(columns, len(members))
 
     def _members(
-        self, profiles: Keys, fragments: Fragments, batches: Iterable[int]
-    ) -> Iterator[tuple[int, Keys]]:
+        self, everybody: Members, fragments: Fragments, batches: Iterable[int]
+    ) -> Iterator[tuple[int, Members]]:
         """Tell which profiles each batch holds, by what they say of their segments."""
         filter = self._order.segments
         if filter is None:
-            yield 0, profiles
+            yield 0, everybody
             return
-        number = places(fragments.rows.profile, profiles)
+        number = everybody.number(fragments.profile)
         stays = number >= 0
         at, type = fragments.rows.at[stays], arrow_type(SEGMENT_MEMBERSHIP)
         maps = fragments.rows.stack.values(SEGMENT_MEMBERSHIP.name, type, at)
-        merged = segment_membership(maps, number[stays], fragments.rank[stays], len(profiles))
+        merged = segment_membership(maps, number[stays], fragments.rank[stays], len(everybody))
         memberships = Memberships(merged, filter)
         if filter.is_split:
             for batch in batches:
-                yield batch, profiles.at(memberships.taken_by(filter.choices[batch]))
+                yield batch, everybody.chosen(memberships.taken_by(filter.choices[batch]))
             return
         taken = [memberships.taken_by(choice) for choice in filter.choices]
-        yield 0, profiles.at(np.logical_or.reduce(taken))
+        yield 0, everybody.chosen(np.logical_or.reduce(taken))
 
-    def _fragments(self, rows: Rows) -> Fragments:
+    def _fragments(self, rows: Rows, profile: Ints, profile_count: int) -> Fragments:
         """Drop the record rows that were replaced, and rank the others."""
-        snapshot, source = self.snapshot, rows.source
-        oldest_first = ordered(snapshot.ingest_number[source], rows.numbers(SEQ, np.int64))
-        weakest_first = oldest_first[ordered(snapshot.strength[source][oldest_first])]
-        keys, key = distinct(rows.key)
+        snapshot, source, seq = self.snapshot, rows.source, rows.numbers(SEQ, np.int64)
+        oldest_first = ordered(snapshot.ingest_number[source], seq)
+        weakest_first = oldest_first
+        if len(np.unique(snapshot.strength)) > 1:
+            weakest_first = oldest_first[ordered(snapshot.strength[source][oldest_first])]
+        key, key_count = profile, profile_count
+        if rows.profile is not rows.key:
+            keys, key = distinct(rows.key)
+            key_count = len(keys)
         stands, place = folded(
             dataset=snapshot.dataset[source],
             key=key,
-            key_count=len(keys),
+            key_count=key_count,
             weakest_first=weakest_first,
             is_patch=snapshot.is_upsert[source],
         )
+        rank = _ranks(weakest_first)
+        age = rank if weakest_first is oldest_first else _ranks(oldest_first)
+        if stands.all():
+            return Fragments(rows=rows, profile=profile, place=place, rank=rank, age=age)
+        kept = np.flatnonzero(stands)
         return Fragments(
-            rows=rows.kept(stands),
-            place=place[stands],
-            rank=_ranks(weakest_first)[stands],
-            age=_ranks(oldest_first)[stands],
+            rows=rows.chosen(kept),
+            profile=profile[kept],
+            place=place[kept],
+            rank=rank[kept],
+            age=age[kept],
         )
 
-    def _live(self, events: Rows, profiles: Keys) -> Rows:
+    def _live(self, events: Owned) -> Owned:
         """Drop the events of strangers, and those that were ingested again later."""
-        events = events.kept(places(events.profile, profiles) >= 0)
+        events = events.kept(events.profile >= 0)
         if not len(events):
             return events
+        rows = events.rows
         return events.kept(
             last_ingested(
-                events.stack.values(EVENT_ID.name, _ID, events.at),
-                self.snapshot.dataset[events.source],
-                places(events.profile, profiles),
-                self.snapshot.ingest_number[events.source],
-                events.numbers(SEQ, np.int64),
+                rows.marks(),
+                lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
+                self.snapshot.dataset[rows.source],
+                events.profile,
+                self.snapshot.ingest_number[rows.source],
+                rows.numbers(SEQ, np.int64),
             )
         )
 
-    def _updated(self, profiles: Keys, records: Rows, events: Rows) -> Keys:
+    def _updated(self, everybody: Members, *kinds: Owned) -> Members:
         """Keep the profiles whose last update is late enough."""
         if self._order.updated_after is None:
-            return profiles
-        after = self.snapshot.updated_after
-        is_updated = np.zeros(len(profiles), np.bool_)
-        for rows in (records, events):
-            late = rows.kept(self.snapshot.ingested_at[rows.source] > after)
-            is_updated[places(late.profile, profiles)] = True
-        return profiles.at(is_updated)
+            return everybody
+        is_updated = np.zeros(len(everybody), np.bool_)
+        for each in kinds:
+            is_late = self.snapshot.ingested_at[each.rows.source] > self.snapshot.updated_after
+            is_updated[each.profile[is_late]] = True
+        return everybody.chosen(is_updated)
 
-    def _attributes(self, profiles: Keys, fragments: Fragments) -> dict[str, Column]:
+    def _attributes(self, members: Members, fragments: Fragments) -> dict[str, Column]:
         """Merge the leaves of profiles, by dotted path."""
-        number = places(fragments.rows.profile, profiles)
-        stays = number >= 0
-        at, number = fragments.rows.at[stays], number[stays]
-        place, rank = fragments.place[stays], fragments.rank[stays]
+        number = members.number(fragments.profile)
+        at, place, rank = fragments.rows.at, fragments.place, fragments.rank
+        if members.numbers is not None:
+            stays = np.flatnonzero(number >= 0)
+            number, at, place, rank = number[stays], at[stays], place[stays], rank[stays]
         merged = {}
-        leaves = Leaves(
-            fragments.rows.stack, Contest.between(at, number, len(profiles), place, rank)
-        )
+        contest = Contest.between(at, number, len(members), place, rank)
+        leaves = Leaves(fragments.rows.stack, contest)
         for path, field in self._projection.record_leaves().items():
             if field.kind is Kind.SEGMENT_MEMBERSHIP:
                 maps = fragments.rows.stack.values(path, arrow_type(field), at)
-                merged[path] = segment_membership(maps, number, rank, len(profiles))
+                merged[path] = segment_membership(maps, number, rank, len(members))
             else:
                 merged[path] = leaves.merged(path, field)
         return merged
 
     def _named(
-        self, profiles: Keys, fragments: Fragments, mentions: Rows, counters: Counter[str]
+        self, members: Members, fragments: Fragments, mentions: Owned, counters: Counter[str]
     ) -> dict[str, Column]:
         """Unite the identities of profiles, and count profiles by namespace."""
-        number = places(mentions.profile, profiles)
-        mentions, number = mentions.kept(number >= 0), number[number >= 0]
-        namespaces = mentions.stack.column("namespace", _NAMESPACE)
+        number = members.number(mentions.profile)
+        named = Owned(rows=mentions.rows, profile=number).kept(number >= 0)
+        rows = named.rows
+        namespaces = rows.stack.column("namespace", _NAMESPACE)
         namespace, spellings = spelt(namespaces, self._order.namespaces)
-        namespace = namespace[mentions.at]
-        for code, count in profiles_by_namespace(number, namespace, spellings).items():
+        namespace = namespace[rows.at]
+        columns: dict[str, Column] = {}
+        profile = named.profile
+        if self._projection.has_identities:
+            united = self._united(members, fragments, named, namespace, spellings)
+            columns = self._identity_columns(united, len(members))
+            profile, namespace = united.profile, united.namespace
+        for code, count in profiles_by_namespace(profile, namespace, spellings).items():
             counters[f"namespace:{code}"] += count
-        if not self._projection.has_identities:
-            return {}
-        identity = Keys(mentions.numbers("id_hi", np.uint64), mentions.numbers("id_lo", np.uint64))
-        newest, has_record = self._newest_owners(profiles, fragments)
-        united = entries(
+        return columns
+
+    def _united(
+        self,
+        members: Members,
+        fragments: Fragments,
+        named: Owned,
+        namespace: Ints,
+        spellings: Column,
+    ) -> Entries:
+        rows = named.rows
+        identity = Keys(rows.numbers("id_hi", np.uint64), rows.numbers("id_lo", np.uint64))
+        newest, has_record = _newest_owners(members, fragments)
+        return entries(
             Mentions(
-                profile=number,
+                profile=named.profile,
                 identity=identity,
-                is_owner=(identity.hi == mentions.key.hi) & (identity.lo == mentions.key.lo),
+                is_owner=(identity.hi == rows.key.hi) & (identity.lo == rows.key.lo),
                 namespace=namespace,
-                value=mentions.stack.values("value", pa.string(), mentions.at),
-                state=mentions.numbers("state", np.int8),
+                value=lambda places: rows.stack.values("value", pa.string(), rows.at[places]),
+                state=rows.numbers("state", np.int8),
                 spellings=spellings,
             ),
             newest_owner=newest,
             has_record=has_record,
         )
-        return self._identity_columns(united, len(profiles))
 
     def _identity_columns(self, united: Entries, profile_count: int) -> dict[str, Column]:
         columns = {IDENTITY_MAP.name: identity_map(united, profile_count)}
@@ -227,48 +303,50 @@ class Merge:
             columns[derived.name] = identities(united, profile_count, element_of(derived))
         return columns
 
-    def _newest_owners(self, profiles: Keys, fragments: Fragments) -> tuple[Keys, Bools]:
-        """Give the primary identity of each profile's newest record row, where it has one."""
-        number = places(fragments.rows.profile, profiles)
-        rows = np.flatnonzero(number >= 0)
-        contest = Contest.between(rows, number[rows], len(profiles), fragments.age[rows])
-        newest = contest.winners()
-        has_record = newest >= 0
-        owners = Keys(profiles.hi.copy(), profiles.lo.copy())
-        of_record = fragments.rows.key.at(newest[has_record])
-        owners.hi[has_record], owners.lo[has_record] = of_record.hi, of_record.lo
-        return owners, has_record
-
-    def _attached(self, profiles: Keys, events: Rows, mentions: Rows, tally: Tally) -> Column:
+    def _attached(self, members: Members, events: Owned, mentions: Rows, tally: Tally) -> Column:
         """List the events of each profile that lie in the ingest window, in order.
 
         Of more than a profile may carry, the newest.
         """
-        snapshot = self.snapshot
-        number = places(events.profile, profiles)
-        in_window = (number >= 0) & snapshot.is_in_window[events.source]
-        events, number = events.kept(in_window), number[in_window]
+        snapshot, number = self.snapshot, members.number(events.profile)
+        attached = Owned(rows=events.rows, profile=number)
+        attached = attached.kept((number >= 0) & snapshot.is_in_window[events.rows.source])
+        rows, number = attached.rows, attached.profile
         order = event_order(
             number,
-            events.stack.values(EVENT_TIME.name, _TIME, events.at),
-            events.stack.values(EVENT_ID.name, _ID, events.at),
-            snapshot.ingest_number[events.source],
-            events.numbers(SEQ, np.int64),
+            rows.stack.values(EVENT_TIME.name, _TIME, rows.at),
+            lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
+            snapshot.ingest_number[rows.source],
+            rows.numbers(SEQ, np.int64),
         )
-        counts = np.bincount(number, minlength=len(profiles))
+        counts = np.bincount(number, minlength=len(members))
         is_over = counts > self._order.events_per_profile
         if is_over.any():
             order = order[newest(number[order], self._order.events_per_profile)]
             tally.counters["shortened"] += int(is_over.sum())
-            tally.shortened.add(profiles.at(is_over), counts[is_over], mentions)
-        at = events.at[order]
+            tally.shortened.add(members.profiles.at(is_over), counts[is_over], mentions)
+        at = rows.at[order]
         columns = {
-            path: events.stack.values_spelt(path, arrow_type(field), at)
+            path: rows.stack.values_spelt(path, arrow_type(field), at)
             for path, field in self._projection.event_leaves().items()
         }
         tally.counters["events"] += len(at)
-        offsets = pa.array(run_offsets(number[order], len(profiles)), pa.int32())
+        offsets = pa.array(run_offsets(number[order], len(members)), pa.int32())
         return self._projection.events(columns, offsets)
+
+
+def _newest_owners(members: Members, fragments: Fragments) -> tuple[Keys, Bools]:
+    """Give the primary identity of each profile's newest record row, where it has one."""
+    number = members.number(fragments.profile)
+    rows = np.flatnonzero(number >= 0)
+    newest = np.full(len(members), -1)
+    oldest_first = rows[ordered(fragments.age[rows])]
+    newest[number[oldest_first]] = oldest_first  # the last assignment stays
+    has_record = newest >= 0
+    owners = Keys(members.profiles.hi.copy(), members.profiles.lo.copy())
+    of_record = fragments.rows.key.at(newest[has_record])
+    owners.hi[has_record], owners.lo[has_record] = of_record.hi, of_record.lo
+    return owners, has_record
 
 
 class Leaves:

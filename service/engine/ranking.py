@@ -62,6 +62,8 @@ def ordered(*columns: Sortable) -> Ints:
         return np.arange(row_count)
     words = [_from_zero(column) for column in columns]
     widths = [int(word.max()).bit_length() for word in words]
+    if not any(widths):
+        return np.arange(row_count)
     room = _WORD - (row_count - 1).bit_length()
     fitting = 0
     while fitting < len(words) and sum(widths[: fitting + 1]) <= room:
@@ -120,16 +122,84 @@ def distinct(keys: Keys) -> tuple[Keys, Ints]:
     """
     heads = run_starts(keys.hi, keys.lo)
     runs = keys.at(heads)
-    order = np.argsort(runs.hi)
+    order = _ascending(runs)
     hi, lo = runs.hi[order], runs.lo[order]
-    if np.any((hi[1:] == hi[:-1]) & (lo[1:] != lo[:-1])):  # two keys share a high half
-        order = np.lexsort((runs.lo, runs.hi))
-        hi, lo = runs.hi[order], runs.lo[order]
     starts = run_starts(hi, lo)
     numbers = np.empty(len(heads), np.int64)
     numbers[order] = run_numbers(starts, len(order))
     repeats = np.diff(heads, append=len(keys))
     return Keys(hi[starts], lo[starts]), np.repeat(numbers, repeats)
+
+
+def _ascending(keys: Keys) -> Ints:
+    """Give the positions that sort keys.
+
+    Keys are hashes: their leading bits nearly always tell them apart, and leave room in a word
+    for the position. Where they did not, or halves agree, it is done again the slow way.
+    """
+    if len(keys) <= 1:
+        return np.arange(len(keys))
+    width = (len(keys) - 1).bit_length()
+    packed = keys.hi - keys.hi.min()
+    shift = max(0, int(packed.max()).bit_length() + width - _WORD)
+    packed >>= np.uint64(shift)
+    packed <<= np.uint64(width)
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    packed &= np.uint64((1 << width) - 1)
+    order = packed.view(np.int64)
+    hi, lo = keys.hi[order], keys.lo[order]
+    is_before = hi[1:] < hi[:-1]
+    is_before |= (hi[1:] == hi[:-1]) & (lo[1:] < lo[:-1])
+    return np.lexsort((keys.lo, keys.hi)) if is_before.any() else order
+
+
+def grouped(numbers: Ints, keys: Keys) -> Ints:
+    """Give the positions that sort by numbers from 0 on, then by keys; which of equals is first
+    is not told."""
+    if len(keys) <= 1:
+        return np.arange(len(keys))
+    number_width, width = int(numbers.max()).bit_length(), (len(keys) - 1).bit_length()
+    packed = keys.hi - keys.hi.min()
+    shift = max(0, int(packed.max()).bit_length() + number_width + width - _WORD)
+    packed >>= np.uint64(shift)
+    packed |= numbers.view(np.uint64) << np.uint64(_WORD - width - number_width)
+    packed <<= np.uint64(width)
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    packed &= np.uint64((1 << width) - 1)
+    order: Ints = packed.view(np.int64)
+    hi, lo, number = keys.hi[order], keys.lo[order], numbers[order]
+    is_before = hi[1:] < hi[:-1]
+    is_before |= (hi[1:] == hi[:-1]) & (lo[1:] < lo[:-1])
+    is_before &= number[1:] == number[:-1]
+    if not is_before.any():
+        return order
+    by_key: Ints = np.lexsort((keys.lo, keys.hi))
+    return by_key[ordered(numbers[by_key])]
+
+
+def repeated(numbers: Ints, words: Uint64s) -> Ints:
+    """Give the positions, in any order, of pairs that may occur more than once, and all that do.
+
+    ``numbers`` count from 0. Only so many leading bits of ``words`` are compared as fit into a
+    word beside number and position.
+    """
+    if len(numbers) <= 1:
+        return np.empty(0, np.int64)
+    number_width, width = int(numbers.max()).bit_length(), (len(numbers) - 1).bit_length()
+    room = _WORD - number_width - width
+    packed = words >> np.uint64(_WORD - room) if room > 0 else np.zeros_like(words)
+    packed |= numbers.view(np.uint64) << np.uint64(max(0, room))
+    packed <<= np.uint64(width)
+    packed |= np.arange(len(numbers), dtype=np.uint64)
+    packed.sort()
+    pairs = packed >> np.uint64(width)
+    is_same = pairs[1:] == pairs[:-1]
+    is_repeated = np.append(is_same, False)
+    is_repeated[1:] |= is_same
+    found: Ints = (packed[is_repeated] & np.uint64((1 << width) - 1)).view(np.int64)
+    return found
 
 
 def places(keys: Keys, among: Keys) -> Ints:
@@ -142,6 +212,7 @@ def places(keys: Keys, among: Keys) -> Ints:
     heads = run_starts(keys.hi, keys.lo)
     wanted = keys.at(heads)
     last = len(among) - 1
+    # Where keys ascend, as they do in every file, each search begins where the last one ended.
     at = np.minimum(np.searchsorted(among.hi, wanted.hi), last)
     while True:  # ends at once unless two keys of ``among`` share a high half
         after = np.minimum(at + 1, last)

@@ -15,14 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
-from service.engine.arrow_types import Column
+from service.engine.arrow_types import Column, arrow_type
 from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
+from service.engine.marks import marks
 from service.engine.plan import Plan
-from service.engine.ranking import Bools, Ints, Keys
+from service.engine.projection import EVENT_ID
+from service.engine.ranking import Bools, Ints, Keys, Uint64s
 from service.engine.scatter import ORIGIN
 from service.engine.snapshot import GONE, Snapshot
-from service.engine.store_files import StoreFile, prefixes
+from service.engine.store_files import MARK, StoreFile, prefixes
 from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
 
@@ -36,7 +38,8 @@ class Rows:
     at: Ints
     #: The row's primary identity; of identities files, the owner.
     key: Keys
-    #: The representative of the profile that the key belongs to.
+    #: The representative of the profile that the key belongs to; the same object as ``key`` where
+    #: every identity is a profile by itself.
     profile: Keys
     #: Number of the batch that the row came with, in the snapshot; see :class:`Snapshot`.
     source: Ints
@@ -45,32 +48,68 @@ class Rows:
         return len(self.at)
 
     def kept(self, mask: Bools) -> Rows:
+        """Give the rows that a mask keeps, in their order."""
+        return self if mask.all() else self.chosen(np.flatnonzero(mask))
+
+    def chosen(self, places: Ints) -> Rows:
+        """Give the rows at some places."""
+        key = self.key.at(places)
         return replace(
             self,
-            at=self.at[mask],
-            key=self.key.at(mask),
-            profile=self.profile.at(mask),
-            source=self.source[mask],
+            at=self.at[places],
+            key=key,
+            profile=key if self.profile is self.key else self.profile.at(places),
+            source=self.source[places],
         )
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every file holds."""
         return self.stack.numbers(name, dtype)[self.at]
 
+    def marks(self) -> Uint64s:
+        """Give the mark of each event's id, any number where there is none."""
+        if len(self.stack.holders(MARK)) < len(self.stack.tables):
+            found = marks(self.stack.values(EVENT_ID.name, arrow_type(EVENT_ID), self.at))
+        else:
+            found = self.stack.values(MARK, pa.uint64(), self.at)
+        numbers: Uint64s = (found.fill_null(0) if found.null_count else found).to_numpy()
+        return numbers
+
+
+class Opening:
+    """What all readers of the slices of one plan have in common."""
+
+    def __init__(self, snapshot: Snapshot, plan: Plan, files: Files) -> None:
+        self.snapshot = snapshot
+        self.plan = plan
+        self.files = files
+        #: Made once, because to unite the words of all files takes as long as to merge a slice.
+        self.vocabularies = {
+            kind: Vocabulary(self.store_files(kind), snapshot.columns(kind))
+            for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
+        }
+
+    def store_files(self, kind: StoreFileKind) -> list[StoreFile]:
+        """Open the files of a kind: the snapshot's in their order, then the plan's runs."""
+        keys = [self.snapshot.files[number].key for number in self.snapshot.numbers(kind)]
+        keys += [run.key for run in self.plan.runs if run.kind is kind]
+        return [StoreFile(self.files.open(key)) for key in keys]
+
 
 class SliceReader:
     """Reads the slices of one kind of files, in ascending order, for one thread."""
 
-    def __init__(self, kind: StoreFileKind, snapshot: Snapshot, plan: Plan, files: Files) -> None:
+    def __init__(self, kind: StoreFileKind, opening: Opening) -> None:
+        snapshot, plan = opening.snapshot, opening.plan
         self._snapshot = snapshot
         self._depth = plan.depth
-        self._columns = snapshot.columns(kind)
+        self._columns = (*snapshot.columns(kind), PROFILE_HI, PROFILE_LO, ORIGIN)
         self._numbers = snapshot.numbers(kind)
-        keys = [snapshot.files[number].key for number in self._numbers]
-        keys += [run.key for run in plan.runs if run.kind is kind]
-        self._files = [StoreFile(files.open(key)) for key in keys]
-        self._vocabulary = Vocabulary(self._files, self._columns)
-        self._labels = open_labels(plan.labels, files, snapshot.order.identities_per_profile)
+        self._files = opening.store_files(kind)
+        self._vocabulary = opening.vocabularies[kind]
+        self._labels = open_labels(
+            plan.labels, opening.files, snapshot.order.identities_per_profile
+        )
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
@@ -84,11 +123,12 @@ class SliceReader:
         home_keys = Keys.joined([keys_of(rows) for _, rows in home])
         profiles, stays = self._at_home(home_keys, prefix)
         moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs]
+        key = Keys.joined([home_keys, *(keys_of(rows) for rows in runs)])
         everything = Rows(
             stack=Stack([*(rows for _, rows in home), *runs], self._vocabulary.words),
             at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
-            key=Keys.joined([home_keys, *(keys_of(rows) for rows in runs)]),
-            profile=Keys.joined([profiles, *moved]),
+            key=key,
+            profile=key if self._labels is None else Keys.joined([profiles, *moved]),
             source=np.concatenate(
                 [
                     np.empty(0, np.int64),
@@ -107,8 +147,7 @@ class SliceReader:
         return self._vocabulary.words
 
     def _slice(self, place: int, prefix: int) -> pa.Table:
-        columns = (*self._columns, PROFILE_HI, PROFILE_LO, ORIGIN)
-        rows = self._files[place].worded_slice(prefix, self._depth, columns)
+        rows = self._files[place].worded_slice(prefix, self._depth, self._columns)
         return self._vocabulary.numbered(place, rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:

@@ -16,7 +16,7 @@ from service.engine.arrow_types import arrow_type
 from service.engine.orders import ExportOrder, Fragments
 from service.engine.projection import EVENT_ID, EVENT_TIME, Projection
 from service.engine.ranking import Bools, Ints
-from service.engine.store_files import KEY_HI, KEY_LO, SEQ, SOURCE
+from service.engine.store_files import KEY_HI, KEY_LO, MARK, SEQ, SOURCE
 
 _OWN = (KEY_HI, KEY_LO, SOURCE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,7 +93,7 @@ class Snapshot:
             case StoreFileKind.RECORDS:
                 return (*_OWN, SEQ, *self._record_leaves())
             case StoreFileKind.EVENTS:
-                leaves = dict.fromkeys([EVENT_ID.name, *self.projection.event_leaves()])
+                leaves = dict.fromkeys([MARK, EVENT_ID.name, *self.projection.event_leaves()])
                 if self.order.events is not None:
                     leaves[EVENT_TIME.name] = None
                 return (*_OWN, SEQ, *leaves)

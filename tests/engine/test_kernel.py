@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from service.engine.arrow_types import INSTANT
 from service.engine.kernel import Contest, event_order, folded, last_ingested, ordered_with_text
+from service.engine.marks import marks
 
 
 def numbers(*values):
@@ -40,13 +41,22 @@ def test_a_contest_without_rows_has_no_winners():
 
 
 def test_only_events_of_one_data_set_profile_and_id_supersede_each_other():
+    ids = pa.array(["a", "a", "a", "a", None, None])
     stands = last_ingested(
-        pa.array(["a", "a", "a", "a", None, None]),
+        marks(ids).fill_null(0).to_numpy(),
+        ids.take,
         numbers(0, 0, 1, 0, 0, 0),
         numbers(0, 0, 0, 1, 0, 0),
         numbers(2, 1, 1, 1, 1, 2),
     )
     assert stands.tolist() == [True, False, True, True, True, True]
+
+
+def test_events_whose_marks_agree_are_the_same_only_if_their_ids_are():
+    ids = pa.array(["a", "b", "a", None, None])
+    same = numbers(0, 0, 0, 0, 0)
+    stands = last_ingested(same.astype(np.uint64), ids.take, same, same, numbers(3, 1, 2, 4, 5))
+    assert stands.tolist() == [True, True, False, True, True]
 
 
 def test_events_sort_by_time_then_id_then_arrival_and_what_is_missing_comes_first():
@@ -55,7 +65,7 @@ def test_events_sort_by_time_then_id_then_arrival_and_what_is_missing_comes_firs
     order = event_order(
         numbers(0, 0, 0, 0, 0, 0),
         pa.array([later, noon, noon, noon, None, noon], INSTANT),
-        pa.array(["a", "b", "b", None, "z", "a"]),
+        pa.array(["a", "b", "b", None, "z", "a"]).take,
         numbers(1, 3, 2, 1, 1, 1),
     )
     assert order.tolist() == [4, 3, 5, 2, 1, 0]
@@ -63,4 +73,4 @@ def test_events_sort_by_time_then_id_then_arrival_and_what_is_missing_comes_firs
 
 def test_texts_sort_by_their_bytes():
     texts = pa.array(["\U0001f600", "￿", "é", "z", "Z", "", None])
-    assert ordered_with_text([numbers(*[0] * 7)], texts).tolist() == [6, 5, 4, 3, 2, 1, 0]
+    assert ordered_with_text([numbers(*[0] * 7)], texts.take).tolist() == [6, 5, 4, 3, 2, 1, 0]

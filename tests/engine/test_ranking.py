@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.ranking import Keys, distinct, ordered, places, run_offsets
+from service.engine.ranking import (
+    Keys,
+    distinct,
+    grouped,
+    ordered,
+    places,
+    repeated,
+    run_offsets,
+)
 
 WORD = 2**64 - 1
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3)
@@ -47,6 +55,26 @@ def test_a_key_is_found_only_where_both_halves_match(wanted, among):
     known, _ = distinct(keys_of(among))
     want = [pairs_in(known).index(key) if key in among else -1 for key in wanted]
     assert places(keys_of(wanted), known).tolist() == want
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.tuples(halves, halves)), max_size=40))
+def test_numbered_keys_are_sorted_by_number_then_key(rows):
+    order = grouped(np.array([n for n, _ in rows], np.int64), keys_of([key for _, key in rows]))
+    assert sorted(order.tolist()) == list(range(len(rows)))
+    assert [rows[at] for at in order] == sorted(rows)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3) | st.just(2**60), halves), max_size=40))
+def test_no_pair_that_occurs_twice_is_missed(rows):
+    numbers = np.array([n for n, _ in rows], np.int64)
+    found = repeated(numbers, np.array([word for _, word in rows], np.uint64)).tolist()
+    assert len(set(found)) == len(found)
+    assert set(found) >= {at for at, row in enumerate(rows) if rows.count(row) > 1}
+
+
+def test_pairs_whose_words_differ_early_do_not_repeat():
+    words = np.random.default_rng(1).integers(0, WORD, 1000, dtype=np.uint64)
+    assert repeated(np.arange(1000) % 7, words).tolist() == []
 
 
 def test_missing_numbers_have_empty_runs():
