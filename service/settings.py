@@ -313,12 +313,29 @@ class EngineSettings(BaseSettings):
     preview_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
     """The same for a preview of files that were sent; at most two are made at a time."""
 
-    preview_time_limit: Duration = Field(default=timedelta(seconds=10), ge=timedelta(seconds=1))
+    preview_time_limit: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1))
     """How long such a preview may take."""
 
     still_limit: Duration = Field(default=timedelta(minutes=10), ge=timedelta(seconds=1))
     """How long a promotion may get no further, with the same end. Ordinary files move on
     several times a second."""
+
+
+class CompactionSettings(BaseSettings):
+    """When small files of the profile store become one. Exports say the same before and after."""
+
+    model_config = _read_as(PREFIX + "COMPACTION_")
+
+    every: Duration = Field(default=timedelta(minutes=1), ge=timedelta(0), le=timedelta(days=1))
+    """How often the workers look. 0: never; then exports of many small batches grow slow."""
+
+    files: int = Field(default=8, ge=2, le=64)
+    """So many files of about one size become one. More are written again less often and slow
+    exports down more."""
+
+    size_bytes: int = Field(default=4 * 1024 * MIB, ge=MIB)
+    """Larger files are left alone, and no more bytes become one at once: what a worker does in
+    about a minute."""
 
 
 class SweepSettings(BaseSettings):
@@ -395,6 +412,7 @@ class Settings(BaseModel):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
+    compaction: CompactionSettings = Field(default_factory=CompactionSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -3,8 +3,8 @@
 Memory is watched from outside, by what the child holds of its own. A limit inside cannot say
 "the batch is too much": Arrow's allocator reserves address space by the gigabyte, so RLIMIT_AS
 would stop honest work, and below RLIMIT_DATA libraries end the process wherever they cannot
-allocate. The child still gets such a limit, of twice as much: it only matters when memory is
-taken faster than anybody looks.
+allocate. The child still gets such a limit, of more than twice as much: it only matters when
+memory is asked for faster than anybody looks.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from service.engine.orders import Answer, Failed, Limits, Progress
 
 #: A child fills a few hundred megabytes in this time; looking costs some twenty microseconds.
 LOOK_EVERY_SECONDS: Final = 0.05
-#: How much more than its own memory a child's data segment may have.
+#: A child's data segment may have this many times its memory, and what an idle one reserves for
+#: stacks and arenas besides.
 SLACK: Final = 2
+RESERVED_BYTES: Final = 2 << 30
 
 TOO_MUCH_MEMORY: Final = "too_much_memory"
 TOO_SLOW: Final = "too_slow"
@@ -44,7 +46,7 @@ def own_memory(pid: int) -> int:
 def limit_own_memory(limits: Limits) -> None:
     """Keep this process from taking far more than its order allows; where the system can."""
     if limits.memory_bytes and sys.platform == "linux":
-        most = SLACK * limits.memory_bytes
+        most = SLACK * limits.memory_bytes + RESERVED_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
