@@ -16,6 +16,8 @@ from service.engine.orders import (
     Progress,
 )
 from service.engine.plan import Plan, PlanMismatch, load_plan, make_plan
+from service.engine.slices import Opening
+from service.engine.snapshot import Snapshot
 from service.engine.task import run_task
 from service.storage.files import Files
 
@@ -32,10 +34,12 @@ def export(order: ExportOrder, files: Files, send: Send, report: Report) -> None
         plan, finished = load_plan(planned.key, files), ()
     remaining = _remaining(plan, finished)
     exclusions = {(part.number, part.batch): part.exclusions for part in finished}
+    opening = Opening(Snapshot(order), plan, files)
     course = Course(plan, remaining, finished, report)
     with ThreadPoolExecutor(order.threads, thread_name_prefix="task") as pool:
         running = [
-            pool.submit(run_task, order, plan, number, files, course.note) for number in remaining
+            pool.submit(run_task, order, plan, number, files, course.note, opening)
+            for number in remaining
         ]
         try:
             for future in as_completed(running):

@@ -85,7 +85,7 @@ class Opening:
         self.files = files
         #: Made once, because to unite the words of all files takes as long as to merge a slice.
         self.vocabularies = {
-            kind: Vocabulary(self.store_files(kind), snapshot.columns(kind))
+            kind: Vocabulary(self.store_files(kind), snapshot.columns(kind), snapshot.order.threads)
             for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
         }
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from service.engine.merging import Merge
 from service.engine.orders import ExportOrder, Part
 from service.engine.plan import Plan
+from service.engine.slices import Opening
 from service.engine.tallies import Tally
 from service.engine.writer import PartWriter, writing_part
 from service.storage.files import Files
@@ -16,11 +17,21 @@ from service.storage.files import Files
 Note = Callable[[int, int], None]
 
 
-def run_task(order: ExportOrder, plan: Plan, number: int, files: Files, note: Note) -> list[Part]:
-    """Write the parts of one task. The same bytes come of it whenever and wherever it is run."""
+def run_task(
+    order: ExportOrder,
+    plan: Plan,
+    number: int,
+    files: Files,
+    note: Note,
+    opening: Opening | None = None,
+) -> list[Part]:
+    """Write the parts of one task. The same bytes come of it whenever and wherever it is run.
+
+    Tasks of one plan that are run in one process should be given one ``opening`` of it.
+    """
     plan.check_is_of(order)
     task = plan.tasks[number]
-    merge = Merge(order, plan, files)
+    merge = Merge(order, plan, files, opening)
     tallies = {batch: Tally() for batch in task.batches()}
     if number == 0:
         tallies[0].counters["excluded"] = plan.excluded_count

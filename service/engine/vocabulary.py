@@ -8,6 +8,7 @@ where the key space is cut changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,30 +26,27 @@ MOST_PLACES = 16 << 20
 class Vocabulary:
     """The words of files, in their order. May be read by several threads at once."""
 
-    def __init__(self, files: Sequence[StoreFile], columns: Iterable[str]) -> None:
+    def __init__(self, files: Sequence[StoreFile], columns: Iterable[str], threads: int) -> None:
         #: Of every text that is kept as numbers.
         self.words: dict[str, Column] = {}
         self._places: list[dict[str, Column | None]] = [
             dict.fromkeys(file.layout.worded) for file in files
         ]
+        found = {name: _words_in(files, name) for name in columns}
         room = MOST_PLACES
-        for name in columns:
-            own = {
-                number: file.words(name)
-                for number, file in enumerate(files)
-                if name in file.schema.names
-            }
-            found = {number: words for number, words in own.items() if words is not None}
-            count = sum(map(len, found.values()))
-            if not found or len(found) < len(own) or count > room:
+        for name, words in list(found.items()):
+            count = sum(map(len, words.values()))
+            if not 0 < count <= room:
+                del found[name]
+            else:
+                room -= count
+        with ThreadPoolExecutor(threads) as pool:
+            united = pool.map(_united, found.values())
+        for (name, words), one in zip(found.items(), united, strict=True):
+            if len(one.chunk(0).dictionary) > MOST_WORDS:
                 continue
-            encoded = pc.dictionary_encode(pa.chunked_array(list(found.values())))
-            words = encoded.chunk(0).dictionary
-            if len(words) > MOST_WORDS:
-                continue
-            room -= count
-            self.words[name] = words
-            for number, chunk in zip(found, encoded.chunks, strict=True):
+            self.words[name] = one.chunk(0).dictionary
+            for number, chunk in zip(words, one.chunks, strict=True):
                 self._places[number][name] = chunk.indices
 
     def numbered(self, file: int, rows: pa.Table) -> pa.Table:
@@ -63,6 +61,23 @@ class Vocabulary:
                 for name, column in zip(rows.schema.names, rows.columns, strict=True)
             }
         )
+
+
+def _words_in(files: Sequence[StoreFile], name: str) -> dict[int, Column]:
+    """Give a text's words by file; none at all unless all files that have it have words."""
+    found: dict[int, Column] = {}
+    for number, file in enumerate(files):
+        words = file.words(name)
+        if words is not None:
+            found[number] = words
+        elif name in file.schema.names:
+            return {}
+    return found
+
+
+def _united(words: dict[int, Column]) -> Chunks:
+    """Number words through: a chunk of numbers for each file, all with one dictionary."""
+    return pc.dictionary_encode(pa.chunked_array(list(words.values())))
 
 
 def _numbered(places: Column | None, column: Chunks) -> Chunks:
