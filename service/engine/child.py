@@ -25,6 +25,7 @@ from catalog.errors import Refusal
 from service.engine import channel
 from service.engine.compaction import compact
 from service.engine.exporting import export
+from service.engine.memory import keep_freed_memory
 from service.engine.orders import (
     Answer,
     CompactionOrder,
@@ -73,7 +74,7 @@ def main(root: str, silence: str) -> None:
 
     ``silence`` is how many seconds the parent may say nothing before this process ends.
     """
-    _die_with_parent()
+    die_with_parent()
     parent, answers = sys.stdin.buffer, Answers(sys.stdout.buffer)
     sys.stdout = sys.stderr  # whatever a library prints must not reach the frames
     body = channel.receive(parent)
@@ -101,6 +102,7 @@ def _do(
     files: Files,
     answers: Answers,
 ) -> None:
+    keep_freed_memory()
     pa.set_cpu_count(order.threads)
     pa.set_io_thread_count(max(2, order.threads))
     match order:
@@ -135,7 +137,7 @@ def _end_when_silent(parent: BinaryIO, silence: float) -> None:
     os._exit(1)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies, where the kernel can."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C in a terminal is the parent's to answer
     if sys.platform == "linux":

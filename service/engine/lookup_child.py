@@ -1,0 +1,64 @@
+"""The process that looks up profiles: one order after the other, until its parent closes the pipe.
+
+Unlike the children of jobs it stays, because opening files is most of a look-up's work. It has no
+database and no network; its parent ends it when one order takes too long.
+"""
+
+from __future__ import annotations
+
+import service.engine.no_pandas  # noqa: F401
+
+# isort: split
+import resource
+import sys
+import traceback
+from pathlib import Path
+
+import pyarrow as pa
+
+from catalog.errors import NotFound
+from service.engine import channel
+from service.engine.child import die_with_parent
+from service.engine.looking_up import look_up
+from service.engine.lookup_orders import Found, LookupOrder
+from service.engine.open_store import OpenStore
+from service.engine.orders import Failed
+from service.storage.files import Files
+
+
+def main(root: str, memory_bytes: str) -> None:
+    """Answer orders from standard input, with the files under ``root``.
+
+    ``memory_bytes`` is what the process may hold of its own; it ends when it needs more.
+    """
+    die_with_parent()
+    most = int(memory_bytes)
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    pa.set_cpu_count(1)
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a library prints must not reach the frames
+    store = OpenStore(Files(Path(root)))
+    while (body := channel.receive(requests)) is not None:
+        replies.write(channel.frame(_reply(LookupOrder.model_validate_json(body), store)))
+        replies.flush()
+        store.let_go()
+
+
+def _reply(order: LookupOrder, store: OpenStore) -> Found | Failed:
+    try:
+        return look_up(order, store)
+    except NotFound as missing:
+        # A newer snapshot no longer has the file, and the sweeper was here.
+        return Failed(code=missing.code, message=str(missing), is_final=False)
+    except MemoryError:
+        message = "looking up takes more memory than it may"
+        return Failed(code="too_much_memory", message=message, is_final=True)
+    except Exception:  # noqa: BLE001  # the last resort: the trace is ours, the parent needs a word
+        traceback.print_exc()
+        message = "the look-up failed; the log has the details"
+        return Failed(code="engine_failed", message=message, is_final=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

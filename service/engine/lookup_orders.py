@@ -1,0 +1,129 @@
+"""What look-ups are told and what they answer: documents between the server and its child."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.engine.orders import Document, ExportOrder, Failed, Order
+
+
+class AskedIdentity(Order):
+    """An identity somebody asks about: by namespace (lower-case code) and value, or by its key."""
+
+    namespace: str = ""
+    value: str = ""
+    #: 32 hexadecimal digits; asked for by its key alone.
+    key: str | None = None
+
+
+class EventPage(Order):
+    """Which events of a profile are looked up, by their own time."""
+
+    #: Inclusive, then exclusive.
+    since: datetime | None = None
+    until: datetime | None = None
+    is_newest_first: bool = False
+    #: Events to skip.
+    start: int = 0
+    limit: int = 1000
+
+
+class LookupOrder(Order):
+    """Find the profiles of a few identities, merged as an export would merge them."""
+
+    kind: Literal["lookup"] = "lookup"
+    #: What an export of the same snapshot under the same policy would be told.
+    export: ExportOrder
+    identities: tuple[AskedIdentity, ...]
+    #: The deployment's secret for identity keys (32 bytes).
+    secret: bytes
+    #: Merge attributes; else only who is linked with whom is looked up.
+    with_profiles: bool = True
+    #: Null: no events.
+    events: EventPage | None = None
+    #: Name for every leaf the fragment that won it.
+    with_explanation: bool = False
+    #: Tell which files link which identities.
+    with_links: bool = False
+
+
+class Linked(Order):
+    """One identity of a profile."""
+
+    key: str
+    #: Lower-case code and value; null when no row that is left names the identity.
+    namespace: str | None
+    value: str | None
+
+
+class Link(Order):
+    """Two identities that rows of some files name together."""
+
+    keys: tuple[str, str]
+    #: Store files that hold the link.
+    files: tuple[str, ...]
+
+
+class Source(Order):
+    """Where a value comes from."""
+
+    dataset_id: str
+    ingest_number: int
+    #: Running number of the row in its batch, files in order of their paths, from 0.
+    row: int
+    #: The row's primary identity.
+    identity: Linked
+
+
+class Explained(Order):
+    """Why a leaf is what it is."""
+
+    path: tuple[str, ...]
+    rule: Literal["onlyValue", "newestFragment", "dataSetPrecedence"]
+    source: Source
+    #: Rows that have another say on the leaf, and lost.
+    beaten_count: int
+
+
+class FoundEvent(Order):
+    #: Null where the event has none.
+    id: str | None
+    time: datetime | None
+    entity: Document
+    source: Source
+    ingested_at: datetime
+
+
+class FoundProfile(Order):
+    """What there is of one identity that was asked for."""
+
+    key: str
+    #: Identities of the profile, the one asked for included, by ascending key.
+    members: tuple[Linked, ...]
+    #: More identities than one person can have: nothing else is told, and the members not all.
+    is_excluded: bool = False
+    #: Null when no row of the store is about the profile.
+    entity: Document | None = None
+    #: Data sets and ingest numbers of the rows it was merged from, ascending.
+    dataset_ids: tuple[str, ...] = ()
+    ingest_numbers: tuple[int, ...] = ()
+    #: When the latest of these rows was ingested.
+    updated_at: datetime | None = None
+    explanation: tuple[Explained, ...] = ()
+    events: tuple[FoundEvent, ...] = ()
+    #: There are events after these.
+    has_more_events: bool = False
+    links: tuple[Link, ...] = ()
+
+
+class Found(Order):
+    """Answers a lookup: one entry for each identity, in the order they were asked for."""
+
+    kind: Literal["found"] = "found"
+    profiles: tuple[FoundProfile, ...]
+
+
+Reply = Annotated[Found | Failed, Field(discriminator="kind")]
