@@ -10,6 +10,7 @@
     - InvalidField            one field of the request is wrong, and the refusal names it
     - TooLarge                more bytes than the service takes at once
     - AddressTooLong          more characters than the service takes in a path and its query
+    - KeyReused               a key that stands for one request came with another
     - UnsupportedMedia        the body is of a kind this call does not read
     - TooSlow                 the request did not come in time
     - MissingOrganisation     the request does not say which organisation it is for
@@ -105,6 +106,12 @@ class AddressTooLong(Invalid):
     """More characters than the service takes in a path and its query."""
 
     code = "address_too_long"
+
+
+class KeyReused(Invalid):
+    """A key that stands for one request came with another."""
+
+    code = "key_reused"
 
 
 class UnsupportedMedia(Invalid):

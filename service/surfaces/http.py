@@ -25,7 +25,9 @@ from service.operations.merge_policies import MergePolicies
 from service.operations.namespaces import Namespaces
 from service.operations.previews import Previews
 from service.operations.readiness import Readiness
+from service.operations.retries import Retries
 from service.operations.sandboxes import Sandboxes
+from service.operations.schema_parts import SchemaParts
 from service.operations.schemas import Schemas
 from service.operations.tokens import Tokens
 
@@ -64,7 +66,9 @@ class Operations:
     namespaces: Namespaces
     previews: Previews
     readiness: Readiness
+    retries: Retries
     sandboxes: Sandboxes
+    schema_parts: SchemaParts
     schemas: Schemas
     tokens: Tokens
 
@@ -72,6 +76,8 @@ class Operations:
 OPERATIONS = web.AppKey("operations", Operations)
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
+#: Present once the body was read, for whoever reads it again.
+BODY = web.RequestKey("body", bytes)
 #: Present once the answer's head is on its way: from then on nothing else can be answered.
 HAS_STARTED = web.RequestKey("has_started", bool)
 
@@ -81,7 +87,7 @@ async def read(request: web.Request, model: type[Model]) -> Model:
 
     Refuses with InvalidField, naming the first fields that are wrong, and with TooLarge.
     """
-    body = await _document(request)
+    body = await document(request)
     try:
         asked = model.model_validate_json(body)
     except ValidationError as error:
@@ -94,7 +100,7 @@ async def form(request: web.Request) -> dict[str, str]:
     """Read a body of form fields; one of another kind has none. Refuses as :func:`read` does."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
-    body = (await _document(request)).decode(errors="replace")
+    body = (await document(request)).decode(errors="replace")
     try:
         fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS))
     except ValueError as error:
@@ -146,7 +152,10 @@ def dress(response: web.StreamResponse, request_id: str) -> None:
         response.headers.setdefault(name, value)
 
 
-async def _document(request: web.Request) -> bytes:
+async def document(request: web.Request) -> bytes:
+    """Read the whole body, or give what was read before; refuses with TooLarge."""
+    if BODY in request:
+        return request[BODY]
     most_bytes = request.app[MOST_DOCUMENT_BYTES]
     body = bytearray()
     async for chunk in request.content.iter_any():

@@ -28,6 +28,7 @@ from service.operations.tokens import new_secret, secret_hash
 from service.settings import DataSettings, Settings
 from service.storage.files import Files
 from service.surfaces.adobe import export_jobs, ingestion, merge_policies
+from service.surfaces.creating import REPLAYED
 from service.surfaces.http import REQUEST_ID, Operations
 from tests.specification import Conformance
 
@@ -141,7 +142,7 @@ class Changes:
     async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
         is_trial = "validate-only" in request.headers.get("Pragma", "")
         is_change = request.method not in {"GET", "HEAD"} and request.path.startswith("/data/")
-        is_change = is_change and not is_trial
+        is_change = is_change and not is_trial and REPLAYED not in response.headers
         if is_change and response.status < 300 and request.match_info.handler not in self.EXEMPT:
             self._made[request[REQUEST_ID]] = f"{request.method} {request.path}"
 

@@ -15,11 +15,13 @@ from service.surfaces.adobe.wire import amendments
 from service.surfaces.adobe.wire import batches as wire
 from service.surfaces.adobe.wire.documents import Change, Document
 from service.surfaces.adobe.wire.filters import Selection
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 _BATCHES = "/data/foundation/catalog/batches"
 
 
+@creating
 async def create(request: web.Request) -> web.Response:
     """Open a batch; a trial opens none and has no reference to answer."""
     new, asked = await read(request, amendments.NewBatch), terms(request)

@@ -13,12 +13,14 @@ from service.surfaces.adobe.conditions import tagged, terms
 from service.surfaces.adobe.wire import datasets as wire
 from service.surfaces.adobe.wire.documents import Change, Document, merged
 from service.surfaces.adobe.wire.filters import Selection
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, checked, query, read
 
 _CATALOG = "/data/foundation/catalog"
 _DATASETS = f"{_CATALOG}/dataSets"
 
 
+@creating
 async def create(request: web.Request) -> web.Response:
     """Make a data set; a trial makes none and has no reference to answer."""
     body, asked = await read(request, Document), terms(request)

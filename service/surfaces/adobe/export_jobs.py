@@ -6,9 +6,11 @@ from aiohttp import web
 
 from service.surfaces.adobe.wire import export_jobs as wire
 from service.surfaces.adobe.wire import export_listings as listings
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 
+@creating
 async def submit(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewExportJob)
     job = await request.app[OPERATIONS].export_jobs.submit(asked.order(), by=request[CALLER])

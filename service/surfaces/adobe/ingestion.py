@@ -13,6 +13,7 @@ from service.operations.large_files import Place
 from service.surfaces.adobe.ranges import received_header, sent_span
 from service.surfaces.adobe.wire import batches as wire
 from service.surfaces.adobe.wire import previews
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 _BATCHES = "/data/foundation/import/batches"
@@ -21,12 +22,14 @@ _FILE = _BATCHES + r"/{id}/datasets/{dataset_id}/files/{path:[\s\S]+}"
 _BYTES = "application/octet-stream"
 
 
+@creating
 async def open_batch(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewBatch)
     batch = await request.app[OPERATIONS].batches.open(asked.noun(), by=request[CALLER])
     return answer(_wire(request, batch), HTTPStatus.CREATED)
 
 
+@creating
 async def replay(request: web.Request) -> web.Response:
     """Open a batch that takes the place of others. One known client does it so, others by POST."""
     asked = (await read(request, wire.NewBatch)).noun()

@@ -10,11 +10,13 @@ from catalog.merge_policies import MergePolicy, MergePolicyDraft
 from catalog.organisations import Sandbox
 from service.surfaces.adobe.wire import merge_policies as wire
 from service.surfaces.adobe.wire.documents import Patch
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, checked, query, read
 
 _POLICIES = "/data/core/ups/config/mergePolicies"
 
 
+@creating
 async def create(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewMergePolicy)
     made = await request.app[OPERATIONS].merge_policies.create(asked.draft(), by=request[CALLER])

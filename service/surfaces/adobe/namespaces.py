@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.surfaces.adobe.wire import namespaces as wire
+from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, read
 
 _NAMESPACES = "/data/core/idnamespace/identities"
@@ -22,6 +23,7 @@ async def show(request: web.Request) -> web.Response:
     return answer(wire.namespace(found))
 
 
+@creating
 async def register(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewNamespace)
     made = await request.app[OPERATIONS].namespaces.register(asked.draft(), by=request[CALLER])
