@@ -22,6 +22,7 @@ WorkerId = NewType("WorkerId", str)
 class JobKind(StrEnum):
     PROMOTION = "promotion"  # turns the uploads of a batch into data set files and store files
     EXPORT = "export"  # turns store files into one batch of merged profiles
+    COMPACTION = "compaction"  # turns store files into fewer and larger ones that say the same
 
 
 class JobState(StrEnum):
@@ -80,11 +81,11 @@ class Job:
     kind: JobKind
     scope: Scope
     state: JobState
-    #: The data set a promotion fills or an export writes to.
+    #: The data set a promotion fills, an export writes to, or a compaction begins with.
     dataset_id: str
     #: What to do, exactly as accepted. Never edited: a changed request is a new job.
     order: Mapping[str, Any]
-    #: The commit number an export reads at, in every attempt; null for promotions.
+    #: The commit number that is read at, in every attempt; null for promotions.
     snapshot: int | None
     #: How often a worker has claimed it. Counts from 1 at the first claim; the fencing token.
     attempt: int

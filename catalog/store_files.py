@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NewType
+
+from catalog.organisations import Scope
+
+StoreFileId = NewType("StoreFileId", int)
 
 
 class StoreFileKind(StrEnum):
@@ -25,11 +30,27 @@ class NewStoreFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFileSource:
+    """A batch whose rows lie in a compacted file."""
+
+    #: In the file.
+    number: int
+    batch_id: str
+    ingest_number: int
+    ingested_at: datetime
+    is_upsert: bool
+    #: Commit number of the first snapshot that has it, in whatever file.
+    added: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFile:
     """One file of the profile store, and when it came and went."""
 
+    id: StoreFileId
     dataset_id: str
-    batch_id: str
+    #: Null of a file that was compacted.
+    batch_id: str | None
     kind: StoreFileKind
     key: str
     size_bytes: int
@@ -42,3 +63,21 @@ class StoreFile:
     is_upsert: bool
     #: Commit number of the first snapshot that has it.
     added: int
+    #: Of a file that was compacted: the batches whose rows count; what is said of one batch above
+    #: holds for none of them.
+    sources: tuple[StoreFileSource, ...] = ()
+    #: How many batches its rows are numbered by, those that count no more included.
+    source_count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFile:
+    """One file of a sandbox's last snapshot, as those see it who keep the store in order."""
+
+    id: StoreFileId
+    scope: Scope
+    dataset_id: str
+    kind: StoreFileKind
+    size_bytes: int
+    #: It holds rows of a batch that are to be erased.
+    is_to_be_rid: bool

@@ -27,7 +27,7 @@ CREATE TABLE jobs (
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
-    CONSTRAINT kind_is_known CHECK (kind IN ('promotion', 'export')),
+    CONSTRAINT kind_is_known CHECK (kind IN ('promotion', 'export', 'compaction')),
     CONSTRAINT state_is_known CHECK (
         state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT only_ended_jobs_have_an_end CHECK (
@@ -35,11 +35,12 @@ CREATE TABLE jobs (
     CONSTRAINT only_running_jobs_have_a_lease CHECK (
         (state = 'running') = (worker_id IS NOT NULL)
         AND (state = 'running') = (lease_expires_at IS NOT NULL)),
-    CONSTRAINT only_exports_pin_a_snapshot CHECK ((kind = 'export') = (snapshot IS NOT NULL))
+    CONSTRAINT all_but_promotions_pin_a_snapshot CHECK (
+        (kind = 'promotion') = (snapshot IS NULL))
 );
 
 COMMENT ON COLUMN jobs."order" IS 'The accepted request. Written once.';
-COMMENT ON COLUMN jobs.snapshot IS 'The commit number an export reads at, in every attempt.';
+COMMENT ON COLUMN jobs.snapshot IS 'The commit number that is read at, in every attempt.';
 COMMENT ON COLUMN jobs.attempt IS
     'Claims so far, and the fencing token: a worker names it in whatever it writes.';
 
@@ -51,6 +52,9 @@ CREATE INDEX jobs_running ON jobs (lease_expires_at) WHERE state = 'running';
 -- Serves claim_next: promotions of one data set go one after the other.
 CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
     WHERE kind = 'promotion' AND state IN ('queued', 'running');
+-- Two would take the same files.
+CREATE UNIQUE INDEX a_sandbox_is_compacted_once_at_a_time ON jobs (sandbox_id)
+    WHERE kind = 'compaction' AND finished_at IS NULL;
 -- Serve the listings of export jobs: each reads the first of every state asked for, in its order.
 CREATE INDEX export_jobs_by_creation ON jobs (sandbox_id, state, created_at, id)
     WHERE kind = 'export';

@@ -164,7 +164,7 @@ CREATE TABLE store_files (
     sandbox_id      uuid        NOT NULL,
     organisation_id text        NOT NULL,
     dataset_id      text        NOT NULL,
-    batch_id        text        NOT NULL REFERENCES batches,
+    batch_id        text        REFERENCES batches,
     kind            text        NOT NULL,
     key             text        NOT NULL UNIQUE,
     size_bytes      bigint      NOT NULL,
@@ -174,13 +174,44 @@ CREATE TABLE store_files (
     ingested_at     timestamptz NOT NULL,
     added           bigint      NOT NULL,
     removed         bigint,
+    is_replaced     boolean     NOT NULL DEFAULT false,
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
     CONSTRAINT store_file_kind_is_known CHECK (
         kind IN ('records', 'events', 'identities', 'links')),
-    CONSTRAINT a_file_goes_after_it_came CHECK (removed > added)
+    CONSTRAINT a_file_goes_after_it_came CHECK (removed > added),
+    CONSTRAINT only_files_that_went_were_replaced CHECK (NOT is_replaced OR removed IS NOT NULL)
 );
+
+COMMENT ON COLUMN store_files.batch_id IS
+    'Null for a file that was compacted: then store_file_sources tells its batches, and what this '
+    'row says of upserts, ingest number and ingest time holds for none of them.';
+COMMENT ON COLUMN store_files.is_replaced IS
+    'Its rows went on in another file by the same commit: nothing was taken from the store.';
+
+CREATE TABLE store_file_sources (
+    file_id       bigint      NOT NULL REFERENCES store_files ON DELETE CASCADE,
+    number        integer     NOT NULL,
+    batch_id      text        NOT NULL REFERENCES batches,
+    is_upsert     boolean     NOT NULL,
+    ingest_number bigint      NOT NULL,
+    ingested_at   timestamptz NOT NULL,
+    added         bigint      NOT NULL,
+    removed       bigint,
+
+    PRIMARY KEY (file_id, number)
+);
+
+-- Serves the removal of a batch.
+CREATE INDEX store_file_sources_of_a_batch ON store_file_sources (batch_id);
+
+COMMENT ON TABLE store_file_sources IS
+    'The batches whose rows a compacted file holds, by their number in it.';
+COMMENT ON COLUMN store_file_sources.added IS
+    'The commit at which the batch joined the store, in whatever file.';
+COMMENT ON COLUMN store_file_sources.removed IS
+    'The commit from which on the rows of this batch count no more, though the file lies there.';
 
 COMMENT ON COLUMN store_files.added IS
     'Commit number. A file is in snapshot C when added <= C < coalesce(removed, infinity).';

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.compaction import CompactionPolicy
 from catalog.jobs import JobKind, WorkerId
 from catalog.store.database import Database, connected
 from catalog.store.embedded import EmbeddedPostgres
@@ -30,7 +31,9 @@ from service.operations.namespaces import Namespaces
 from service.operations.previews import Previews
 from service.operations.rates import Rates
 from service.operations.readiness import Readiness
+from service.operations.retries import Retries
 from service.operations.sandboxes import Sandboxes
+from service.operations.schema_parts import SchemaParts
 from service.operations.schemas import Schemas
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
 from service.operations.waiting_room import WaitingRoom
@@ -38,6 +41,7 @@ from service.settings import DataSettings, Settings, TokenSettings
 from service.storage.files import Files
 from service.storage.folders import make_data_dir, make_private
 from service.surfaces.http import Operations
+from service.worker.compactions import Compactions, Upkeep
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
 from service.worker.sweeping import Keeping, Sweeper
@@ -173,7 +177,9 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
             ),
         ),
         readiness=Readiness(database),
+        retries=Retries(database),
         sandboxes=Sandboxes(database),
+        schema_parts=SchemaParts(database),
         schemas=Schemas(database),
         tokens=Tokens(database, lasts=settings.token.lifetime),
     )
@@ -210,7 +216,11 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         yield Worker(
             id,
             deployed.database,
-            {JobKind.EXPORT: exports.run, JobKind.PROMOTION: promotions.run},
+            {
+                JobKind.EXPORT: exports.run,
+                JobKind.PROMOTION: promotions.run,
+                JobKind.COMPACTION: Compactions(runner, threads=engine.threads).run,
+            },
             slots=settings.worker.slots,
             timing=Timing(
                 lease=lease,
@@ -223,6 +233,16 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         )
     finally:
         await runner.close()
+
+
+def upkeep(deployed: Deployment, *, least_files: int | None = None) -> Upkeep:
+    """What keeps the profile store's files few; ``least_files`` goes before the setting."""
+    settings = deployed.settings
+    policy = CompactionPolicy(
+        least_files=least_files or settings.compaction.files,
+        most_bytes=settings.compaction.size_bytes,
+    )
+    return Upkeep(deployed.database, policy, horizon=settings.sweep.reverted)
 
 
 def sweeper(deployed: Deployment, actor: str) -> Sweeper:

@@ -52,7 +52,7 @@ async def a_job(
         kind=kind,
         dataset_id=dataset_id,
         order=order or (export if kind is JobKind.EXPORT else {}),
-        snapshot=0 if kind is JobKind.EXPORT else None,
+        snapshot=None if kind is JobKind.PROMOTION else 0,
         actor="test",
         request_id="r-1",
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from catalog.batches import LIFECYCLE, BatchEvent, BatchId
 from catalog.datasets import DatasetId
-from catalog.jobs import JobError, JobEvent, JobId
+from catalog.jobs import JobError, JobEvent, JobId, JobKind
 from catalog.organisations import Scope
 from catalog.store import queries
 from catalog.store.batches import BatchStore
@@ -63,7 +63,8 @@ class ErasureStore:
             await JobStore(self._db).move(
                 job, JobEvent.CANCEL, actor=actor, is_fenced=False, failure=why
             )
-            await BatchStore(self._db).abort(job.id, actor=actor)
+            if job.kind is not JobKind.COMPACTION:  # which fills no batch
+                await BatchStore(self._db).abort(job.id, actor=actor)
         await SQL["erase"].rows(
             self._db,
             **_of(scope),

@@ -24,7 +24,9 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
    AND (EXISTS (SELECT FROM batches
                  WHERE batches.job_id = jobs.id AND batches.id = ANY (:batch_ids::text[]))
         OR EXISTS (SELECT FROM store_files
-                    WHERE store_files.batch_id = ANY (:batch_ids)
+                    WHERE (store_files.batch_id = ANY (:batch_ids)
+                           OR store_files.id IN (SELECT file_id FROM store_file_sources
+                                                  WHERE batch_id = ANY (:batch_ids)))
                       AND store_files.added <= jobs.snapshot
                       AND (store_files.removed IS NULL OR store_files.removed > jobs.snapshot)))
  ORDER BY jobs.id

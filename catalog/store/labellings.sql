@@ -21,9 +21,15 @@ SELECT id FROM sandboxes
 INSERT INTO labellings (sandbox_id, organisation_id, commit_number, discarded, engine_version,
                         main_dataset_id, key, size_bytes, row_count)
 SELECT :sandbox_id, :organisation_id, :commit,
-       (SELECT min(removed) FROM store_files
+       (SELECT min(coalesce(source.removed, store_files.removed))
+          FROM store_files
+          LEFT JOIN store_file_sources AS source ON source.file_id = store_files.id
          WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
-           AND kind IN ('links', 'records') AND added <= :commit AND removed > :commit),
+           AND kind IN ('links', 'records')
+           AND coalesce(source.added, store_files.added) <= :commit
+           AND (source.removed > :commit
+                OR (source.file_id IS NULL AND store_files.removed > :commit
+                    AND NOT is_replaced))),
        :engine_version, :main_dataset_id, :key, :size_bytes, :row_count
 ON CONFLICT ON CONSTRAINT a_snapshot_has_one_labelling DO NOTHING
 RETURNING *
@@ -59,5 +65,10 @@ UPDATE labellings SET discarded = :commit
                 WHERE store_files.sandbox_id = :sandbox_id
                   AND store_files.organisation_id = :organisation_id
                   AND kind IN ('links', 'records')
-                  AND removed = :commit AND added <= labellings.commit_number)
+                  AND ((removed = :commit AND NOT is_replaced
+                        AND added <= labellings.commit_number)
+                       OR EXISTS (SELECT FROM store_file_sources AS source
+                                   WHERE source.file_id = store_files.id
+                                     AND source.removed = :commit
+                                     AND source.added <= labellings.commit_number)))
 RETURNING key

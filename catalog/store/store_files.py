@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from catalog.batches import BatchId
 from catalog.errors import NotFound
-from catalog.organisations import Scope
+from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
 from catalog.store.labellings import LabellingStore
-from catalog.store_files import NewStoreFile, StoreFile, StoreFileKind
+from catalog.store_files import (
+    LiveFile,
+    NewStoreFile,
+    StoreFile,
+    StoreFileId,
+    StoreFileKind,
+    StoreFileSource,
+)
 
 SQL = queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """A stored file that is about to take the place of others of its data set and kind."""
+
+    dataset_id: str
+    file: NewStoreFile
+    replaced: tuple[StoreFileId, ...]
+    #: Of the batches in it, by their number in it.
+    ingest_numbers: tuple[int, ...]
 
 
 class StoreFileStore:
@@ -77,8 +96,69 @@ class StoreFileStore:
         rows = await SQL["files_at"].rows(self._db, **_of(scope), commit=commit)
         return tuple(_store_file(row) for row in rows)
 
+    async def files(
+        self, scope: Scope, ids: Sequence[StoreFileId], commit: int
+    ) -> tuple[StoreFile, ...]:
+        """Some files of a snapshot, in the same order."""
+        rows = await SQL["files"].rows(self._db, **_of(scope), ids=list(ids), commit=commit)
+        return tuple(_store_file(row) for row in rows)
+
+    async def compact(self, scope: Scope, compacted: Sequence[Compacted]) -> int:
+        """Let new files take the place of others, and return the commit number.
+
+        Snapshots below it still have the others. Rows of batches that were taken back while the
+        new files were made are in them and count no more. Labellings stay: nobody is linked
+        otherwise. The sandbox's row stays locked until the transaction ends, as by :meth:`add`.
+        """
+        commit, _ = await self._next_commit(scope)
+        for one in compacted:
+            if one.file.row_count:
+                await SQL["add_compacted"].rows(
+                    self._db,
+                    **_of(scope),
+                    ids=list(one.replaced),
+                    dataset_id=one.dataset_id,
+                    kind=one.file.kind,
+                    key=one.file.key,
+                    size_bytes=one.file.size_bytes,
+                    row_count=one.file.row_count,
+                    numbers=list(range(len(one.ingest_numbers))),
+                    ingest_numbers=list(one.ingest_numbers),
+                    commit=commit,
+                )
+            await SQL["replace"].rows(self._db, **_of(scope), ids=list(one.replaced), commit=commit)
+        return commit
+
+    async def live(self, *, horizon: timedelta) -> tuple[LiveFile, ...]:
+        """Files of the last snapshots of all sandboxes that have nothing else to do.
+
+        Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased.
+        """
+        rows = await SQL["live"].rows(self._db, horizon=horizon)
+        return tuple(
+            LiveFile(
+                id=StoreFileId(row["id"]),
+                scope=Scope(
+                    organisation_id=OrganisationId(row["organisation_id"]),
+                    sandbox_id=SandboxId(row["sandbox_id"]),
+                    sandbox_name=row["sandbox_name"],
+                ),
+                dataset_id=row["dataset_id"],
+                kind=StoreFileKind(row["kind"]),
+                size_bytes=row["size_bytes"],
+                is_to_be_rid=row["is_to_be_rid"],
+            )
+            for row in rows
+        )
+
     async def _remove(self, scope: Scope, batch_ids: Sequence[BatchId], commit: int) -> None:
-        await SQL["remove"].rows(self._db, **_of(scope), batch_ids=list(batch_ids), commit=commit)
+        removal = {**_of(scope), "commit": commit}
+        await SQL["remove"].rows(self._db, **removal, batch_ids=list(batch_ids))
+        touched = await SQL["remove_from_compacted"].rows(
+            self._db, **removal, batch_ids=list(batch_ids)
+        )
+        ids = sorted({row["file_id"] for row in touched})
+        await SQL["remove_empty"].rows(self._db, **removal, ids=ids)
         await LabellingStore(self._db).discard(scope, commit)
 
     async def _next_commit(self, scope: Scope) -> tuple[int, datetime]:
@@ -93,4 +173,8 @@ def _of(scope: Scope) -> dict[str, object]:
 
 
 def _store_file(row: Record) -> StoreFile:
-    return StoreFile(**{**row, "kind": StoreFileKind(row["kind"])})
+    sources = tuple(
+        StoreFileSource(**{**one, "ingested_at": datetime.fromisoformat(one["ingested_at"])})
+        for one in row["sources"]
+    )
+    return StoreFile(**{**row, "kind": StoreFileKind(row["kind"]), "sources": sources})

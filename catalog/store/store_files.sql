@@ -29,6 +29,103 @@ UPDATE store_files SET removed = :commit
    AND removed IS NULL
 RETURNING id
 
+-- name: remove_from_compacted
+-- Takes the rows of batches out of all later snapshots where others lie in the same file.
+UPDATE store_file_sources SET removed = :commit
+  FROM store_files
+ WHERE store_files.id = file_id
+   AND store_file_sources.batch_id = ANY (:batch_ids::text[])
+   AND store_files.sandbox_id = :sandbox_id AND store_files.organisation_id = :organisation_id
+   AND store_files.removed IS NULL
+   AND store_file_sources.removed IS NULL
+RETURNING file_id
+
+-- name: remove_empty
+-- Takes compacted files out of all later snapshots of which no batch is left.
+UPDATE store_files SET removed = :commit
+ WHERE id = ANY (:ids::bigint[])
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND NOT EXISTS (SELECT FROM store_file_sources WHERE file_id = id AND removed IS NULL)
+RETURNING id
+
+-- name: replace
+-- Takes files out of all later snapshots because their rows go on in another. Those that went
+-- meanwhile are left as they are.
+UPDATE store_files SET removed = :commit, is_replaced = true
+ WHERE id = ANY (:ids::bigint[])
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND removed IS NULL
+RETURNING id
+
+-- name: add_compacted
+-- Adds a file that holds what others hold, and says of which batches. A batch that was taken back
+-- while the file was made counts no more. Adds nothing when all were.
+WITH sources AS (
+    SELECT given.number, source.*
+      FROM unnest(:numbers::integer[], :ingest_numbers::bigint[]) AS given (number, ingest_number)
+      JOIN LATERAL (
+           SELECT batch_id, is_upsert, ingest_number, ingested_at, added,
+                  removed IS NOT NULL AS is_gone
+             FROM store_files
+            WHERE id = ANY (:ids::bigint[]) AND batch_id IS NOT NULL
+              AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+            UNION ALL
+           SELECT inner_source.batch_id, inner_source.is_upsert, inner_source.ingest_number,
+                  inner_source.ingested_at, inner_source.added,
+                  inner_source.removed IS NOT NULL
+             FROM store_file_sources AS inner_source JOIN store_files ON store_files.id = file_id
+            WHERE file_id = ANY (:ids)
+              AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+           ) AS source USING (ingest_number)
+), new AS (
+    INSERT INTO store_files (sandbox_id, organisation_id, dataset_id, kind, key, size_bytes,
+                             row_count, is_upsert, ingest_number, ingested_at, added)
+    SELECT :sandbox_id, :organisation_id, :dataset_id, :kind, :key, :size_bytes, :row_count, false,
+           min(ingest_number), max(ingested_at), :commit
+      FROM sources
+    HAVING NOT bool_and(is_gone)
+    RETURNING id
+)
+INSERT INTO store_file_sources (file_id, number, batch_id, is_upsert, ingest_number, ingested_at,
+                                added, removed)
+SELECT new.id, number, batch_id, is_upsert, ingest_number, ingested_at, added,
+       CASE WHEN is_gone THEN :commit END
+  FROM new, sources
+RETURNING file_id
+
+-- name: files
+-- Some files with what is left of them at a commit, as :meth:`files_at` has them.
+SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at,
+       is_upsert, added,
+       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' ORDER BY number)
+                   FROM store_file_sources AS source
+                  WHERE file_id = store_files.id
+                    AND (source.removed IS NULL OR source.removed > :commit)), '[]') AS sources,
+       coalesce((SELECT max(number) + 1 FROM store_file_sources
+                  WHERE file_id = store_files.id), 1) AS source_count
+  FROM store_files
+ WHERE id = ANY (:ids::bigint[])
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+ ORDER BY ingest_number, key COLLATE "C"
+
+-- name: live
+-- Every file of the last snapshots, of all sandboxes in which no export or promotion waits, with
+-- the batches in it that were deleted: for those who keep the store in order, never for callers.
+SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
+       sandboxes.name AS sandbox_name, dataset_id, store_files.kind, size_bytes,
+       EXISTS (SELECT FROM store_file_sources AS source
+                 JOIN batches ON batches.id = source.batch_id
+                WHERE file_id = store_files.id AND source.removed IS NOT NULL
+                  AND (batches.deleted_at IS NOT NULL
+                       OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid
+  FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
+ WHERE removed IS NULL
+   AND NOT EXISTS (SELECT FROM jobs
+                    WHERE jobs.sandbox_id = store_files.sandbox_id
+                      AND (state = 'queued' OR kind = 'compaction')
+                      AND finished_at IS NULL)
+ ORDER BY sandbox_id, dataset_id, store_files.kind, size_bytes, store_files.id
+
 -- name: snapshot
 -- The last commit number of a sandbox. Who pins it keeps this lock until the pin can be seen: the
 -- sweeper takes files that nobody has pinned, and waits for it. Commits do not wait.
@@ -38,8 +135,14 @@ SELECT commit_number FROM sandboxes
 
 -- name: files_at
 -- The files of one snapshot, in merge order.
-SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at, is_upsert,
-       added
+SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at,
+       is_upsert, added,
+       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' ORDER BY number)
+                   FROM store_file_sources AS source
+                  WHERE file_id = store_files.id
+                    AND (source.removed IS NULL OR source.removed > :commit)), '[]') AS sources,
+       coalesce((SELECT max(number) + 1 FROM store_file_sources
+                  WHERE file_id = store_files.id), 1) AS source_count
   FROM store_files
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND added <= :commit

@@ -23,6 +23,7 @@ COMMANDS = {
     "export": "Export merged profiles and download them.",
     "jobs": "List, show and cancel export jobs.",
     "demo": "Generate customers, ingest them, export their profiles.",
+    "compact": "Let small files of the profile store become one now, not when it is worth it.",
     "sweep": "Remove now what workers remove by themselves: leftovers, and what has had its time.",
     "doctor": "Look for what is wrong, and show what the settings were understood as.",
 }

@@ -36,17 +36,28 @@ async def _work(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, worker.stop)
-        sweeping = asyncio.create_task(_sweep(deployed))
+        helpers = [
+            asyncio.create_task(_sweep(deployed)),
+            asyncio.create_task(_look_after_the_store(deployed)),
+        ]
         try:
             await worker.run(notices)
         finally:
-            sweeping.cancel()
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
 
 async def _sweep(deployed: assembly.Deployment) -> None:
     every = deployed.settings.sweep.every
     if every:
         await assembly.sweeper(deployed, _name()).run(every)
+
+
+async def _look_after_the_store(deployed: assembly.Deployment) -> None:
+    every = deployed.settings.compaction.every
+    if every:
+        await assembly.upkeep(deployed).run(every)
 
 
 def _name() -> WorkerId:

@@ -254,6 +254,16 @@ class Fragments(Order):
             ingested_at=file.ingested_at,
             is_upsert=file.is_upsert,
             added=file.added,
+            sources=tuple(
+                Source(
+                    number=source.number,
+                    ingest_number=source.ingest_number,
+                    ingested_at=source.ingested_at,
+                    is_upsert=source.is_upsert,
+                )
+                for source in file.sources
+            ),
+            source_count=file.source_count,
         )
 
 
@@ -459,5 +469,6 @@ class Failed(Order):
 
 
 Answer = Annotated[
-    Promoted | Peeked | Compacted | Planned | Part | Progress | Done | Failed, Field(discriminator="kind")
+    Promoted | Peeked | Compacted | Planned | Part | Progress | Done | Failed,
+    Field(discriminator="kind"),
 ]

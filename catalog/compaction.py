@@ -1,0 +1,77 @@
+"""Which store files are worth making one of: many small ones, seldom a large one.
+
+Files of one data set and kind are sorted into tiers, each of files some times larger than those
+of the tier below. When a tier is full its files become one, which falls into a higher tier. So a
+row is written again only as often as there are tiers, and no more than a few files are left in
+each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from catalog.store_files import LiveFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactionPolicy:
+    """When files become one."""
+
+    #: As many files of a tier, those of lower tiers included, become one. At least 2.
+    least_files: int
+    #: No more become one at once: all are open at the same time.
+    most_files: int = 64
+    #: Larger ones are left alone, and no more bytes become one at once: the time a compaction
+    #: may take, since exports wait for it where there is but one worker.
+    most_bytes: int = 4 << 30
+
+
+#: Files of up to so many bytes are of the lowest tier: opening one costs as much as reading it.
+LOWEST_TIER_BYTES = 1 << 20
+#: How much larger the files of the next tier may be.
+TIER_FACTOR = 8
+
+
+def due(files: Sequence[LiveFile], policy: CompactionPolicy) -> tuple[tuple[LiveFile, ...], ...]:
+    """Say which files of one sandbox should become one, group by group; no file is in two.
+
+    A group is of one data set and kind. A file with rows that are to be erased is in one in any
+    case, if need be alone.
+    """
+    by_place = sorted(
+        files, key=lambda file: (file.dataset_id, file.kind, file.size_bytes, file.id)
+    )
+    groups = []
+    for _, place in groupby(by_place, key=lambda file: (file.dataset_id, file.kind)):
+        alike = tuple(place)
+        group = _smallest(alike, policy)
+        groups += [group] if group else []
+        groups += [(file,) for file in alike if file.is_to_be_rid and file not in group]
+    return tuple(groups)
+
+
+def tier(size_bytes: int) -> int:
+    """The tier of a file, from 0."""
+    number, limit = 0, LOWEST_TIER_BYTES
+    while size_bytes > limit:
+        number, limit = number + 1, limit * TIER_FACTOR
+    return number
+
+
+def _smallest(alike: tuple[LiveFile, ...], policy: CompactionPolicy) -> tuple[LiveFile, ...]:
+    """The smallest files up to the first tier that is full; none when no tier is."""
+    eligible = [file for file in alike if file.size_bytes <= policy.most_bytes]
+    highest = max((tier(file.size_bytes) for file in eligible), default=-1)
+    for limit in range(highest + 1):
+        low = [file for file in eligible if tier(file.size_bytes) <= limit]
+        if len(low) >= policy.least_files:
+            return _within(low[: policy.most_files], policy.most_bytes)
+    return ()
+
+
+def _within(files: list[LiveFile], most_bytes: int) -> tuple[LiveFile, ...]:
+    while len(files) > 1 and sum(file.size_bytes for file in files) > most_bytes:
+        files.pop()
+    return tuple(files) if len(files) > 1 else ()
