@@ -33,6 +33,8 @@ _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    # The server's last words have come, and the end of the connection has not yet.
+    asyncpg.InternalClientError,
 )
 
 #: A server that starts up answers within seconds that it does.
@@ -110,8 +112,7 @@ class Database:
         :meth:`together` it is a part of that transaction.
         """
         if (around := self._around()) is not None:
-            async with around.transaction():
-                yield around
+            yield around
             return
         connection, transaction = await self._begin()
         try:
@@ -138,8 +139,9 @@ class Database:
     async def together(self) -> AsyncIterator[Connection]:
         """Open a transaction, and make those that are opened inside of the block parts of it.
 
-        A part that fails undoes itself alone; the whole is kept or undone at the block's end. For
-        the task that opens it: what runs beside it has transactions of its own.
+        The whole is kept or undone at the block's end, so what a part raises must leave the block:
+        parts have no savepoints, which would cost two round trips each. For the task that opens
+        it: what runs beside it has transactions of its own.
         """
         async with self.transaction() as db:
             before = _AROUND.set((asyncio.current_task(), self, db))
@@ -239,7 +241,10 @@ def _is_loss(connection: _Lent, error: BaseException) -> bool:
         return False
     if isinstance(error, TimeoutError | asyncpg.PostgresConnectionError):
         return True
-    if isinstance(error, asyncpg.AdminShutdownError | asyncpg.CrashShutdownError):
+    if isinstance(
+        error,
+        asyncpg.AdminShutdownError | asyncpg.CrashShutdownError | asyncpg.InternalClientError,
+    ):
         return True
     try:
         return connection.is_closed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -79,3 +80,40 @@ async def test_a_server_that_is_not_there_is_an_obstacle():
     with pytest.raises(Obstacle, match="cannot be reached"):
         async with connected(host="127.0.0.1", port=1, user="u", database="d"):
             pass
+
+
+NAMES = "SELECT array_agg(id ORDER BY id) FROM organisations"
+
+
+async def named(database: Database, name: str) -> int:
+    """Keep a row in a transaction; return how many a question right behind it sees."""
+    async with database.transaction() as db:
+        await db.execute("INSERT INTO organisations (id, name) VALUES ($1, $1)", name)
+    return int(await database.read(lambda one: one.fetchval("SELECT count(*) FROM organisations")))
+
+
+async def broken_off(database: Database, *names: str, beside: str | None = None) -> None:
+    async with database.together():
+        for name in names:
+            await named(database, name)
+        if beside:
+            await asyncio.gather(named(database, beside))
+        raise ZeroDivisionError
+
+
+async def test_transactions_inside_of_one_are_kept_or_undone_with_it(
+    database: Database, db: Connection
+):
+    async with database.together():
+        assert [await named(database, name) for name in "ab"] == [1, 2]
+        assert await db.fetchval(NAMES) is None
+    with pytest.raises(ZeroDivisionError):
+        await broken_off(database, "c")
+    assert await db.fetchval(NAMES) == ["a", "b"]
+    assert await named(database, "d") == 3
+
+
+async def test_what_runs_beside_a_transaction_is_no_part_of_it(database: Database, db: Connection):
+    with pytest.raises(ZeroDivisionError):
+        await broken_off(database, "a", beside="b")
+    assert await db.fetchval(NAMES) == ["b"]
