@@ -10,6 +10,7 @@ import service.engine.no_pandas  # noqa: F401
 
 # isort: split
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -91,10 +92,9 @@ def main(root: str, silence: str) -> None:
         answers.send(too_much_memory(limits))
     except Refusal as refusal:
         answers.send(Failed(code=refusal.code, message=str(refusal), is_final=True))
-    except Exception:  # noqa: BLE001  # the last resort: the trace is ours, the parent needs a word
+    except Exception as error:  # noqa: BLE001  # the last resort: the trace is ours, the parent needs a word
         traceback.print_exc()
-        message = "the engine failed; its log has the details"
-        answers.send(Failed(code="engine_failed", message=message, is_final=False))
+        answers.send(broken_off(error))
 
 
 def _do(
@@ -116,6 +116,18 @@ def _do(
         case PeekOrder():
             limit_own_memory(order.limits)
             answers.send(peek(order, files))
+
+
+def broken_off(error: Exception) -> Failed:
+    """What is said of an error that nobody foresaw, or that another attempt may not meet."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        code, message = "storage_full", "there is no room left for the files"
+    elif number is not None:
+        code, message = "storage_failed", f"files cannot be reached: {os.strerror(number)}"
+    else:
+        code, message = "engine_failed", "the engine failed; its log has the details"
+    return Failed(code=code, message=message, is_final=False)
 
 
 def _end_when_silent(parent: BinaryIO, silence: float) -> None:

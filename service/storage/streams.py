@@ -10,11 +10,15 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import ParamSpec, TypeVar
 
-from catalog.errors import TooLarge
+import structlog
+
+from catalog.errors import TooLarge, Unavailable
 from service.storage.files import Files, Written
 
 Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
+
+log = structlog.get_logger()
 
 #: What is read or written at once. A guess between the cost of a hop to a thread (about 50 µs)
 #: and memory when hundreds of clients stream together.
@@ -25,7 +29,8 @@ async def store(files: Files, key: str, chunks: AsyncIterable[bytes], *, at_most
     """Write what arrives under a new key; it appears when all of it has come, or never.
 
     Refuses with TooLarge as soon as there is more than ``at_most``. Whatever ends the stream
-    early, a refusal, a lost client or a cancelled task, leaves nothing behind.
+    early, a refusal, a lost client or a cancelled task, leaves nothing behind. So does a disk that
+    is full or broken, which is refused with Unavailable.
     """
     block = files.create(key)
     try:
@@ -43,11 +48,12 @@ async def stream(files: Files, key: str, start: int, length: int) -> AsyncIterat
     """Yield ``length`` bytes of a stored file from ``start``, piece by piece.
 
     A file that is missing or shorter than the catalog says is a defect, raised as such: a
-    reader must notice rather than take what there is for the whole.
+    reader must notice rather than take what there is for the whole. Refuses with Unavailable
+    when the disk does not give it.
     """
     end = start + length
     while start < end:
-        piece = await asyncio.to_thread(files.read, key, start, min(PIECE_BYTES, end - start))
+        piece = await _in_thread(files.read, key, start, min(PIECE_BYTES, end - start))
         if not piece:
             raise EOFError(f"stored file {key} ends {end - start} bytes early")
         yield piece
@@ -75,7 +81,7 @@ async def _in_thread(
     """Do blocking work in a thread, and be done with it even when cancelled meanwhile.
 
     A thread cannot be stopped: to go on at once would close a file another thread still
-    writes to.
+    writes to. What the disk refuses is refused with Unavailable.
     """
     running = asyncio.ensure_future(asyncio.to_thread(work, *args, **named))
     try:
@@ -83,3 +89,8 @@ async def _in_thread(
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        log.exception("the disk refuses")
+        raise Unavailable(f"stored files cannot be reached now: {error.strerror}") from error

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from catalog.errors import TooLarge
+from catalog.errors import TooLarge, Unavailable
 from service.storage import streams
-from service.storage.files import Files
+from service.storage.files import Files, Writing
 
 KEY = "folder/file"
 
@@ -109,3 +111,24 @@ async def test_a_file_shorter_than_promised_is_noticed(files):
 async def test_a_missing_file_is_noticed_before_any_byte(files):
     with pytest.raises(FileNotFoundError):
         await anext(streams.stream(files, KEY, 0, 1))
+
+
+async def test_a_full_disk_is_told_and_nothing_is_left_of_the_file(files, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Writing, "write", refuse)
+    with pytest.raises(Unavailable, match="No space left"):
+        await streams.store(files, KEY, arriving(b"rows"), at_most=100)
+    assert on_disk(files) == []
+
+
+async def test_a_disk_that_does_not_give_what_it_has_is_told(files, monkeypatch):
+    await streams.store(files, KEY, arriving(b"rows"), at_most=100)
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "read", refuse)
+    with pytest.raises(Unavailable, match="Input/output error"):
+        await read(files, 0, 4)
