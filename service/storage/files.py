@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +17,11 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from catalog.errors import NotFound
+
+if sys.platform == "linux":
+    _madvise = ctypes.CDLL(None, use_errno=True).madvise
+    _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    _DONTNEED = 4  # MADV_DONTNEED, <sys/mman.h>; pages of a file are only forgotten, never lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,22 @@ class Writing:
         return Written(key=self.key, size_bytes=self.size_bytes, sha256=self._hash.hexdigest())
 
 
+class Mapped(pa.BufferReader):  # type: ignore[misc]  # pyarrow tells no types
+    """A stored file, mapped into memory whole; may be read by one thread at a time."""
+
+    def __init__(self, buffer: pa.Buffer) -> None:
+        super().__init__(buffer)
+        self._buffer = buffer
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read so far.
+
+        Whatever was made of it stays good: the kernel brings a page back when it is looked at.
+        """
+        if sys.platform == "linux" and self._buffer.size:
+            _madvise(self._buffer.address, self._buffer.size, _DONTNEED)
+
+
 class Files:
     """Stored files by key, under one folder of the local disk."""
 
@@ -92,7 +115,7 @@ class Files:
         finally:
             partial.unlink(missing_ok=True)
 
-    def open(self, key: str) -> pa.NativeFile:
+    def open(self, key: str) -> Mapped:
         """Open a stored file for random reading, mapped into memory.
 
         The mapping outlives its descriptor: a merge has every file of a snapshot open at once in
@@ -100,7 +123,7 @@ class Files:
         """
         try:
             with pa.memory_map(str(self._path(key))) as mapped:
-                return pa.BufferReader(mapped.read_buffer())
+                return Mapped(mapped.read_buffer())
         except FileNotFoundError:
             raise NotFound("stored file", key) from None
 
