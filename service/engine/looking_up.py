@@ -32,13 +32,12 @@ from service.engine.neighbours import (
     Component,
     Neighbours,
     key_text,
-    keys_from,
     numbers_in_order,
 )
 from service.engine.open_store import OpenStore
 from service.engine.orders import EventChoice
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
-from service.engine.store_files import KEY_HI, KEY_LO
+from service.engine.snapshot import GONE, Snapshot
 from service.engine.tallies import Tally
 
 #: A leaf that small stores give their events: where each comes from. No schema has such a name.
@@ -212,21 +211,20 @@ def _instant(micros: int) -> datetime:
 
 
 def _links(order: LookupOrder, component: Component, store: OpenStore) -> tuple[Link, ...]:
-    """Find the links between the identities of a profile, and the files that hold each."""
-    keys = keys_from(component.members)
-    files: dict[tuple[int, int], list[str]] = {}
-    for file in order.export.files:
-        if file.kind is not StoreFileKind.LINKS or not file.row_count:
-            continue
-        rows = store.rows(file.key, keys, (KEY_HI, KEY_LO, "other_hi", "other_lo"))
-        if rows is None:
-            continue
+    """Find the links between the identities of a profile, and the batches that hold each."""
+    snapshot, keys = Snapshot(order.export), component.keys
+    numbers: dict[tuple[int, int], set[int]] = {}
+    for file in snapshot.all(StoreFileKind.LINKS):
+        rows = store.links_from(snapshot.files[file].key, keys)
+        sources = snapshot.sources(file, rows)
         near, far = keys_of(rows), keys_of(rows, "other_hi", "other_lo")
-        for pair in zip(numbers_in_order(near), numbers_in_order(far), strict=True):
-            files.setdefault(pair, []).append(file.key)
+        pairs = zip(numbers_in_order(near), numbers_in_order(far), strict=True)
+        for pair, source in zip(pairs, sources.tolist(), strict=True):
+            if source != GONE:
+                numbers.setdefault(pair, set()).add(int(snapshot.ingest_number[source]))
     return tuple(
-        Link(keys=(key_text(near), key_text(far)), files=tuple(own))
-        for (near, far), own in sorted(files.items())
+        Link(keys=(key_text(near), key_text(far)), ingest_numbers=tuple(sorted(own)))
+        for (near, far), own in sorted(numbers.items())
     )
 
 

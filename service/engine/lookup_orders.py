@@ -46,7 +46,7 @@ class LookupOrder(Order):
     events: EventPage | None = None
     #: Name for every leaf the fragment that won it.
     with_explanation: bool = False
-    #: Tell which files link which identities.
+    #: Tell which batches link which identities.
     with_links: bool = False
 
 
@@ -60,11 +60,11 @@ class Linked(Order):
 
 
 class Link(Order):
-    """Two identities that rows of some files name together."""
+    """Two identities that rows of some batches name together."""
 
     keys: tuple[str, str]
-    #: Store files that hold the link.
-    files: tuple[str, ...]
+    #: Of the batches, ascending.
+    ingest_numbers: tuple[int, ...]
 
 
 class Source(Order):

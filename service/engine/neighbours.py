@@ -16,6 +16,7 @@ from service.engine.labels import IDENTITY_COUNT, PROFILE_HI, PROFILE_LO, keys_o
 from service.engine.open_store import OpenStore
 from service.engine.orders import ExportOrder
 from service.engine.ranking import Keys
+from service.engine.snapshot import GONE, Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO
 
 _LABEL = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO, IDENTITY_COUNT)
@@ -43,10 +44,11 @@ class Neighbours:
         self._is_stitched = order.identity_graph is IdentityGraph.PRIVATE
         self._labels = order.labelling.key if order.labelling is not None else None
         known_at = order.labelling.commit if order.labelling is not None else -1
+        self._snapshot = Snapshot(order)
         self._newer = [
-            file.key
-            for file in order.files
-            if file.kind is StoreFileKind.LINKS and file.added > known_at and file.row_count
+            number
+            for number in self._snapshot.all(StoreFileKind.LINKS)
+            if order.files[number].added > known_at and order.files[number].row_count
         ]
 
     def component(self, key: int) -> Component:
@@ -58,13 +60,25 @@ class Neighbours:
                 if count > self._limit:
                     return Component(tuple(sorted(members)), is_excluded=True)
                 found |= self._members(profile)
-            for file in self._newer:
-                found |= numbers_of(self._store.linked(file, keys_from(newest)))
+            for number in self._newer:
+                found |= self._linked(number, keys_from(newest))
             newest = found - members
             members |= newest
             if len(members) > self._limit:
                 return Component(tuple(sorted(members)), is_excluded=True)
         return Component(tuple(sorted(members)))
+
+    def _linked(self, number: int, keys: Keys) -> set[int]:
+        """Give what a file of links says is linked with any of some keys."""
+        key = self._snapshot.files[number].key
+        found = set()
+        for rows, end in (
+            (self._store.links_from(key, keys), ("other_hi", "other_lo")),
+            (self._store.links_to(key, keys), (KEY_HI, KEY_LO)),
+        ):
+            is_there = self._snapshot.sources(number, rows) != GONE
+            found |= numbers_of(keys_of(rows, *end).at(is_there))
+        return found
 
     def _labelled(self, members: set[int]) -> set[tuple[int, int]]:
         """Give the labelled profiles of identities, each with how many identities it has."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from service.engine.labels import keys_of
 from service.engine.ranking import Ints, Keys, Uint64s
-from service.engine.store_files import KEY_HI, KEY_LO, StoreFile, prefixes
+from service.engine.store_files import KEY_HI, KEY_LO, SOURCE, StoreFile, prefixes
 from service.storage.files import Files
 
 #: Files that are kept open; each is a mapping and some kilobytes.
@@ -21,6 +21,8 @@ MOST_FILES = 2_000
 KEPT_SECONDS = 600.0
 
 _KEY = (KEY_HI, KEY_LO)
+#: What is read of links.
+LINK = (KEY_HI, KEY_LO, SOURCE, "other_hi", "other_lo")
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class OpenFile:
     keys: StoreFile
     rows: StoreFile
     used_at: float = 0.0
-    #: See :meth:`OpenStore.linked`; only of files of links that were looked into.
+    #: Only of files of links that were looked into from their far ends.
     links: _Links | None = None
 
 
@@ -77,25 +79,31 @@ class OpenStore:
         )
         return pa.concat_tables(pieces).cast(schema)
 
-    def linked(self, key: str, keys: Keys) -> Keys:
-        """Give what a file of links says is linked with any of some keys, in either direction."""
-        columns = (KEY_HI, KEY_LO, "other_hi", "other_lo")
-        found = [Keys.none()]
-        ahead = self.rows(key, keys, columns)
-        if ahead is not None:
-            found.append(keys_of(ahead, "other_hi", "other_lo"))
+    def links_from(self, key: str, keys: Keys) -> pa.Table:
+        """Read the links of a file whose near end is one of some keys."""
+        rows = self.rows(key, keys, LINK)
+        if rows is None:
+            file = self.file(key).rows
+            return file.slice(0, 0, LINK).slice(0, 0)
+        return rows
+
+    def links_to(self, key: str, keys: Keys) -> pa.Table:
+        """Read the links of a file whose far end is one of some keys.
+
+        Files are sorted by the near ends: the far ones are sorted here, once.
+        """
         file = self.file(key)
         if file.links is None:
-            file.links = _Links.of(file.rows.slice(0, 0, columns))
-        return Keys.joined([*found, file.links.ending_in(keys)])
+            file.links = _Links.of(file.rows.slice(0, 0, LINK))
+        return file.links.ending_in(keys)
 
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """The links of one file by their far ends; files are sorted by the near ones."""
+    """The links of one file, by their far ends."""
 
-    near: Keys
-    far: Keys
+    rows: pa.Table
+    far_lo: Uint64s
     #: Positions that sort the far ends by their high half, and those halves.
     order: Ints
     in_order: Uint64s
@@ -104,17 +112,16 @@ class _Links:
     def of(cls, rows: pa.Table) -> _Links:
         far = keys_of(rows, "other_hi", "other_lo")
         order = np.argsort(far.hi)
-        return cls(keys_of(rows), far, order, far.hi[order])
+        return cls(rows, far.lo, order, far.hi[order])
 
-    def ending_in(self, keys: Keys) -> Keys:
-        """Give the near ends of the links whose far end is one of some keys."""
+    def ending_in(self, keys: Keys) -> pa.Table:
         starts = np.searchsorted(self.in_order, keys.hi, "left").tolist()
         stops = np.searchsorted(self.in_order, keys.hi, "right").tolist()
-        found = [Keys.none()]
+        found = [np.empty(0, np.int64)]
         for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
             at = self.order[start:stop]
-            found.append(self.near.at(at[self.far.lo[at] == keys.lo[number]]))
-        return Keys.joined(found)
+            found.append(at[self.far_lo[at] == keys.lo[number]])
+        return self.rows.take(pa.array(np.concatenate(found)))
 
 
 def _places(file: StoreFile, keys: Keys) -> list[tuple[int, int, int]]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 
 from service.engine.labelling import Labeller
-from service.engine.lookup_orders import AskedIdentity, EventPage, LookupOrder
 from service.engine.looking_up import look_up
+from service.engine.lookup_orders import AskedIdentity, EventPage, LookupOrder
 from service.engine.open_store import OpenStore
 from service.engine.orders import EventChoice, SavedLabelling
 from service.engine.snapshot import Snapshot
@@ -250,7 +250,7 @@ def test_an_event_names_its_row_and_when_it_came(store):
     assert (event.time, event.ingested_at) == (day(1), day(3))
 
 
-def test_links_name_the_files_that_hold_them(store):
+def test_links_name_the_batches_that_hold_them(store):
     order = an_order_for(
         store,
         a_batch("crm", 1, {"identityMap": named("crm:1", "email:a")}),
@@ -261,4 +261,4 @@ def test_links_name_the_files_that_hold_them(store):
     (found,) = looked_up(store, order, "crm:1", with_profiles=False, with_links=True)
     (link,) = found.links
     assert set(link.keys) == {f"{key_of(('crm', '1')):032x}", f"{key_of(('email', 'a')):032x}"}
-    assert link.files == ("store/000001-links", "store/000002-links")
+    assert link.ingest_numbers == (1, 2)
