@@ -82,6 +82,10 @@ class SweepingStore:
         """Forget what was told about batches that ended so long ago."""
         return len(await SQL["expire_meta_files"].rows(self._db, age=age, most=most))
 
+    async def expire_answers(self, *, most: int) -> int:
+        """Forget answers that are no longer given again."""
+        return len(await SQL["expire_answers"].rows(self._db, most=most))
+
     async def sandboxes_with_superseded(self) -> tuple[SandboxId, ...]:
         rows = await SQL["sandboxes_with_superseded"].rows(self._db)
         return tuple(SandboxId(row["sandbox_id"]) for row in rows)

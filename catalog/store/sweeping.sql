@@ -108,6 +108,16 @@ DELETE FROM meta_files
         LIMIT :most)
 RETURNING key
 
+-- name: expire_answers
+-- Forgets answers to creates whose keys are free again.
+DELETE FROM kept_answers
+ WHERE (sandbox_id, operation, key) IN (
+       SELECT sandbox_id, operation, key FROM kept_answers
+        WHERE expires_at <= now()
+        ORDER BY expires_at
+        LIMIT :most)
+RETURNING key
+
 -- name: sandboxes_with_superseded
 -- Sandboxes with store files that left the last snapshot.
 SELECT DISTINCT sandbox_id FROM store_files WHERE removed IS NOT NULL

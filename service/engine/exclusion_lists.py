@@ -18,13 +18,13 @@ from service.engine.orders import ExportOrder, NewFile
 from service.engine.plan import Plan
 from service.engine.ranking import Ints, Keys, distinct, places, run_offsets, run_starts
 from service.engine.slices import Rows
-from service.engine.snapshot import Snapshot
-from service.engine.store_files import StoreFile, prefixes
+from service.engine.snapshot import GONE, Snapshot
+from service.engine.store_files import KEY_HI, KEY_LO, SOURCE, StoreFile, prefixes
 from service.storage.files import Files
 
 TOO_MANY_EVENTS = "too_many_events"
 
-_COLUMNS = ("_key_hi", "_key_lo", "namespace", "value")
+_COLUMNS = (KEY_HI, KEY_LO, SOURCE, "namespace", "value")
 _NAMESPACE = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -111,7 +111,8 @@ def _named(snapshot: Snapshot, files: Files, owners: Keys) -> Iterator[pa.Table]
                 continue
             rows = file.read_group(group, _COLUMNS)
             owner = places(keys_of(rows), owners)
-            found = np.flatnonzero(owner >= 0)
+            is_there = snapshot.sources(file_number, rows) != GONE
+            found = np.flatnonzero((owner >= 0) & is_there)
             rows = rows.take(pa.array(found))
             columns = [column_in(rows, "namespace", _NAMESPACE), rows.column("value")]
             yield pa.table([*columns, pa.array(owner[found])], ["namespace", "value", "owner"])

@@ -110,6 +110,7 @@ class Sweeper:
             "deleted_files": lambda rows: rows.erase_deleted(),
             "uploads": lambda rows: rows.expire_uploads(keeping.uploads, most=most),
             "dataset_files": lambda rows: rows.erase_hidden(keeping.reverted, most=most),
+            "answers": lambda rows: rows.expire_answers(most=most),
             "meta_files": lambda rows: rows.expire_meta_files(keeping.diagnostics, most=most),
         }
         for what, step in steps.items():

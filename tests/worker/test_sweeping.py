@@ -469,6 +469,20 @@ async def test_a_sweeper_that_died_before_removing_files_is_made_up_for(db, scop
     assert batch.id
 
 
+async def test_answers_are_forgotten_when_their_keys_are_free_again(db, scope, sweep):
+    for key, expires in (("old", "-1 minute"), ("new", "1 minute")):
+        await db.execute(
+            "INSERT INTO kept_answers (sandbox_id, organisation_id, operation, key, request_digest,"
+            " expires_at) VALUES ($1, $2, 'o', $3, '', now() + $4::text::interval)",
+            scope.sandbox_id,
+            scope.organisation_id,
+            key,
+            expires,
+        )
+    assert (await sweep())["answers"] == 1
+    assert await db.fetchval("SELECT key FROM kept_answers") == "new"
+
+
 async def test_one_sweeps_at_a_time(database, sweep):
     async with database.transaction() as other:
         assert await SweepingStore(other).try_lock()
