@@ -70,6 +70,7 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
         for checked in in_order(pool, checks.check, uploads, ahead=order.threads):
             first = tally.note(checked.path, checked.rows, checked.skipped)
             errors.add(checked.told)
+            checks.is_telling = order.with_diagnostics and not errors.is_full
             if tally.is_lost:
                 continue
             publishing.run(dataset.add, checked.rows.table)
@@ -108,6 +109,8 @@ class _Checks:
 
     def __init__(self, order: PromotionOrder) -> None:
         self._order = order
+        #: Refused rows are still to be told.
+        self.is_telling = order.with_diagnostics
         self.fields = tuple(Field.from_json(document) for document in order.fields)
         self.schema = arrow_schema(self.fields)
         self.shape = Shape(self.fields, is_event=order.is_event, unlinked=order.unlinked_namespaces)
@@ -139,7 +142,7 @@ class _Checks:
         if self._order.for_profile:
             rows, store, skipped = self._identified(rows)
         told: list[bytes] = []
-        if self._order.with_diagnostics and (rows.flaws or skipped):
+        if self.is_telling and (rows.flaws or skipped):
             told = row_errors.told(path, rows, skipped)
         rows = replace(rows, original=None)  # it holds the block the rows were read from
         return _Checked(path=path, rows=rows, store=store, skipped=skipped, told=tuple(told))

@@ -68,19 +68,24 @@ class RowErrors:
         return self._size_bytes >= MOST_BYTES
 
     def add(self, lines: Iterable[bytes]) -> None:
+        """Keep lines, as long as they are not more than anybody will look at."""
+        kept: list[bytes] = []
         for line in lines:
             if self.is_full:
-                return
+                break
             if len(self._sample) < SAMPLE_ROWS and self._sample_bytes < SAMPLE_BYTES:
                 self._sample.append(line)
                 self._sample_bytes += len(line)
-            if self._open is None:
-                name = f"{FOLDER}/part-{len(self._written):05}.json"
-                self._open = _OpenFile(self._files, self._folder, name)
-            self._open.writing.write(line)
+            kept.append(line)
             self._size_bytes += len(line)
-            if self._open.writing.size_bytes >= FILE_BYTES:
-                self._close_file()
+        if not kept:
+            return
+        if self._open is None:
+            name = f"{FOLDER}/part-{len(self._written):05}.json"
+            self._open = _OpenFile(self._files, self._folder, name)
+        self._open.writing.write(b"".join(kept))
+        if self._open.writing.size_bytes >= FILE_BYTES:
+            self._close_file()
 
     def close(self, uploads: Iterable[UploadedFile]) -> tuple[NewMetaFile, ...]:
         """Give all files, a sample of them, and the list of what was read."""
@@ -137,33 +142,43 @@ def _line(path: str, flaw: Flaw, original: Original | None) -> bytes:
     if original is None or flaw.row == WHOLE_FILE:
         return _encoded(about)
     found = original(flaw.row)
-    values = _values(found) if isinstance(found, bytes) else found
-    if values is not None:
-        line = _encoded({**values, **about})
+    if not isinstance(found, bytes):
+        line = _encoded({**_plain_values(found), **about})
         if len(line) <= LINE_BYTES:
             return line
-    text = found if isinstance(found, bytes) else _encoded(found)
-    return _encoded({"_corrupt_record": text[:LINE_BYTES].decode(errors="replace"), **about})
+        found = _encoded(_plain_values(found))
+    elif (values := _values(found)) is not None:
+        return _encoded({**values, **about})
+    return _encoded({"_corrupt_record": found[:LINE_BYTES].decode(errors="replace"), **about})
 
 
 def _values(row: bytes) -> dict[str, Any] | None:
     """Give what a row says, if it is an object of values that JSON has."""
-    if len(row) > LINE_BYTES:
+    if len(row) > LINE_BYTES or not row.lstrip().startswith(b"{"):
         return None
     try:
-        found = json.loads(row, parse_constant=_refuse)
+        found: dict[str, Any] = _DECODER.decode(row.decode())
+        _ENCODER.encode(found)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
 def _encoded(document: Mapping[str, object]) -> bytes:
-    """Give a document as a line of ASCII."""
-    return json.dumps(plain(document), allow_nan=False).encode() + b"\n"
+    """Give a document of plain values as a line of ASCII."""
+    return _ENCODER.encode(document).encode() + b"\n"
+
+
+def _plain_values(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: plain(value) for name, value in values.items()}
 
 
 def plain(value: object) -> object:

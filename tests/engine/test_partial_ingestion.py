@@ -164,8 +164,8 @@ def test_long_rows_are_told_by_their_beginning_and_files_of_them_are_cut(
     monkeypatch.setattr(row_errors, "FILE_BYTES", 500)
     monkeypatch.setattr(row_errors, "MOST_BYTES", 1000)
     monkeypatch.setattr(row_errors, "SAMPLE_ROWS", 1)
-    rows = [{"count": [], "crm": "x" * 1000} for _ in range(10)]
-    promoted = intake.promote(lines(*rows), *FIELDS, with_diagnostics=True)
+    sent = {str(n): lines({"count": [], "crm": "x" * 1000}) for n in range(10)}
+    promoted = intake.promote(sent, *FIELDS, with_diagnostics=True)
     paths = [file.path for file in promoted.meta_files]
     assert paths[:2] == ["row_errors/part-00000.json", "row_errors/part-00001.json"]
     (row,) = told(intake, promoted, "row_errors_sample.json")

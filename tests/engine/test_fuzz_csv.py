@@ -1,0 +1,87 @@
+"""CSV of every kind: mutations of real files, odd dialects, and bytes that are anything."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.batches import FileFormat
+from service.engine.orders import Reading
+from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+
+CSV = Reading(format=FileFormat.CSV)
+
+FILES = [
+    (
+        b"crm,count,ratio,flag,day,at,person.name.first\n"
+        b"1,7,0.5,true,2004-09-25,2022-11-22T12:00:00Z,Ann\n"
+        b'2,,,,,,"a ""quoted"" one, with a comma"\n'
+        b'3,1e3,1,FALSE,,2022-11-22,"over\ntwo lines"\n'
+    ),
+    b"\xef\xbb\xbfcrm,unheard,\r\n1,x,\r\n2,y,\r\n",
+    b"crm;count\n1;2\n3;4\n",
+]
+marks = st.sampled_from([",", ";", "\t", "|", '"', "'", "\\", "a", "\n", "\r", " ", "\x01"])
+dialects = st.builds(
+    Reading,
+    format=st.just(FileFormat.CSV),
+    delimiter=marks,
+    quote=st.one_of(st.just(""), marks),
+    escape=st.one_of(st.none(), marks),
+)
+
+
+@pytest.fixture(scope="module")
+def parser():
+    with thrower() as found:
+        yield found
+
+
+@fuzzed
+@given(base=st.sampled_from(FILES), changes=edits)
+def test_mutated_csv_is_accepted_or_refused(parser: Thrower, base: bytes, changes: list[Edit]):
+    parser.check(edited(base, changes), CSV)
+
+
+@fuzzed
+@given(base=st.sampled_from(FILES), changes=edits, dialect=dialects)
+def test_csv_of_any_dialect_is_accepted_or_refused(
+    parser: Thrower, base: bytes, changes: list[Edit], dialect: Reading
+):
+    parser.check(edited(base, changes), dialect)
+
+
+@fuzzed
+@given(content=st.binary(max_size=300))
+def test_any_bytes_are_accepted_or_refused_as_csv(parser: Thrower, content: bytes):
+    parser.check(b"crm,count\n" + content, CSV)
+    parser.check(content, CSV)
+
+
+HOSTILE = {
+    "NULs in cells": b"crm,count\n1\0,\0\n\0\0\0,1\n",
+    "NULs in the header": b"crm\0,count\n1,2\n",
+    "a quote that is never closed": b'crm,count\n1,2\n"3,4\n' + b"5,6\n" * 1000,
+    "a quote never closed in ten megabytes": b'crm,count\n"' + b"x" * 10_000_000,
+    "a header of a million names": b",".join(b"c%d" % n for n in range(1_000_000)) + b"\n1\n",
+    "a header of commas": b"," * 8_000_000 + b"\n",
+    "a header that is never closed": b'"crm,count\n1,2\n',
+    "a header of quotes": b'"' * 100_000,
+    "rows of another width": b"crm,count\n" + b"1\n" * 300_000,
+    "one cell in each row": b"crm\n" + b"1,2,3\n" * 50_000,
+    "only line ends": b"\n" * 1_000_000,
+    "only returns": b"crm\r1\r2\r",
+    "names given twice": b"crm,crm\n1,2\n",
+    "a list in a cell": b"crm,tags\n1,a\n",
+    "a name beneath another": b"person,person.name.first\n1,2\n",
+    "bytes that are no UTF-8": b"crm,count\n\xff\xfe,1\n\xed\xa0\x80,2\n",
+    "UTF-16": "crm,count\n1,2\n".encode("utf-16"),
+    "a cell of thirty megabytes": b"crm\n" + b"x" * 30_000_000 + b"\n",
+    "the mark of the end": b"crm\n\x1eend of rows\x1e\n1\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_csv_is_accepted_or_refused(parser: Thrower, name: str):
+    parser.check(HOSTILE[name], CSV)
