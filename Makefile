@@ -44,6 +44,10 @@ constraints: $(VENV)/made
 bench: $(VENV)/installed-for-bench
 	@$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
+# Five minutes: calls a second beside a bare handler. ARGS="--seconds 5 --no-listing" is quick.
+bench-load: $(VENV)/installed-for-bench
+	@$(VENV)/bin/python benchmarks/load.py $(ARGS)
+
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
@@ -80,4 +84,4 @@ $(VENV)/made:
 		$(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
-.PHONY: demo serve test check fuzz chaos bench constraints clean
+.PHONY: demo serve test check fuzz chaos bench bench-load constraints clean

@@ -71,7 +71,7 @@ def arguments(scope: Scope, wanted: ExportFilter, *, limit: int, skip: int) -> d
     return given
 
 
-def export_job_of(row: Record) -> ExportJob:
+def export_job_of(row: Mapping[str, Any] | Record) -> ExportJob:
     """An export job from a row of the view."""
     job = job_of(row)
     return ExportJob(

@@ -170,7 +170,7 @@ class JobStore:
         return job_of(row)
 
 
-def job_of(row: Record) -> Job:
+def job_of(row: Mapping[str, Any] | Record) -> Job:
     """A job from a row of ``jobs`` joined with the name of its sandbox."""
     return Job(
         id=JobId(row["id"]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from catalog import segments
 from catalog.audit import Action, ObjectKind
-from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from catalog.export_jobs import (
     BUILT_IN_POLICIES,
@@ -25,16 +26,33 @@ from catalog.schemas import PROFILE_UNION, Field, Path, field_at
 from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
-from catalog.store.datasets import DatasetStore
 from catalog.store.erasure import ErasureStore
 from catalog.store.export_jobs import ExportJobStore
 from catalog.store.jobs import JobStore
 from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.namespaces import NamespaceStore
 from catalog.store.schemas import SchemaStore
-from catalog.store.store_files import StoreFileStore
+from catalog.store.submissions import Ground, SubmissionStore
+from catalog.unions import Union
 from service.engine.orders import EventChoice, SegmentChoice, SegmentFilter, Selection
+from service.operations.remembered import Remembered
 from service.operations.waiting_room import WaitingRoom
+
+#: They stay true for ever, being known by a mark of what they were made of.
+_SHAPES_LAST = timedelta(hours=1)
+#: A union of ten thousand fields takes some 20 MB.
+_MOST_SHAPES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What the profiles of a sandbox look like; and the same as a selection holds it.
+
+    Made once for many jobs: the schemas are most of what is pinned with one.
+    """
+
+    union: Union
+    documents: Mapping[str, Any]
 
 
 class ExportJobs:
@@ -45,6 +63,7 @@ class ExportJobs:
         self._database = database
         self._waiting_room = waiting_room
         self._most_events = most_events
+        self._shapes: Remembered[tuple[Scope, str], Shapes] = Remembered(most=_MOST_SHAPES)
 
     async def submit(self, request: ExportRequest, *, by: Caller) -> ExportJob:
         """Check a request, pin what it will read, open its batches and queue the job.
@@ -55,38 +74,41 @@ class ExportJobs:
         async with self._database.transaction() as db:
             await ErasureStore(db).keep(by.scope)
             await self._waiting_room.enter(db, by.scope)
-            await _check_destination(db, request, by.scope)
-            policy_id, policy_version, rules = await _policy(db, request, by.scope)
-            selection = await _selection(
-                db, request, rules, by.scope, most_events=self._most_events
+            ground = await SubmissionStore(db).look(
+                by.scope, dataset_id=request.dataset_id, schema_name=PROFILE_SCHEMA_NAME
             )
-            job = await JobStore(db).submit(
-                by.scope,
-                kind=JobKind.EXPORT,
+            _check_destination(request, ground)
+            policy_id, policy_version, rules = await _policy(db, request, ground, by.scope)
+            shapes = await self._shapes_of(db, ground, by.scope)
+            selection = _selection(request, rules, shapes.union, most_events=self._most_events)
+            return await SubmissionStore(db).submit(
+                by,
                 dataset_id=request.dataset_id,
                 order={
                     "echo": dict(request.echo),
                     "merge_policy_id": policy_id,
                     "merge_policy_version": policy_version,
                     "segments": _split(selection),
-                    "selection": selection.model_dump(mode="json"),
+                    "selection": {**selection.model_dump(mode="json"), **shapes.documents},
                 },
-                snapshot=await StoreFileStore(db).snapshot(by.scope),
-                actor=by.client_id,
-                request_id=by.request_id,
+                snapshot=ground.snapshot,
+                batch_count=selection.batch_count,
             )
-            for place in range(selection.batch_count):
-                await BatchStore(db).open_for_export(
-                    by.scope,
-                    dataset_id=request.dataset_id,
-                    job_id=job.id,
-                    place=place,
-                    actor=by.client_id,
-                )
-            await AuditStore(db).note(
-                by, Action.CREATE, ObjectKind.EXPORT_JOB, job.id, dataset=request.dataset_id
-            )
-            return await ExportJobStore(db).find(by.scope, job.id)
+
+    async def _shapes_of(self, db: Connection, ground: Ground, scope: Scope) -> Shapes:
+        """The union and the namespaces of a sandbox, worked out anew when either changed."""
+        known = self._shapes.get((scope, ground.mark))
+        if known is None:
+            union = await SchemaStore(db).union(scope)
+            namespaces = await NamespaceStore(db).registered(scope)
+            documents = {
+                "profile_fields": [field.to_json() for field in union.profile_fields],
+                "event_fields": [field.to_json() for field in union.event_fields],
+                "namespaces": {one.code.lower(): one.code for one in namespaces},
+            }
+            known = Shapes(union=union, documents=documents)
+            self._shapes.keep((scope, ground.mark), known, lasts=_SHAPES_LAST)
+        return known
 
     async def find(self, id: JobId, *, by: Caller) -> ExportJob:
         return await self._database.read(lambda db: ExportJobStore(db).find(by.scope, id))
@@ -112,31 +134,31 @@ class ExportJobs:
                 await BatchStore(db).abort(job.id)
 
 
-async def _check_destination(db: Connection, request: ExportRequest, scope: Scope) -> None:
+def _check_destination(request: ExportRequest, ground: Ground) -> None:
     if request.schema_name != PROFILE_SCHEMA_NAME:
         raise InvalidField(
             "schema.name",
             f"{request.schema_name!r} cannot be exported, {PROFILE_SCHEMA_NAME} can",
         )
-    try:
-        dataset = await DatasetStore(db).find(scope, DatasetId(request.dataset_id))
-    except NotFound as missing:
-        raise InvalidField("destination.datasetId", str(missing)) from missing
-    if dataset.schema_id != PROFILE_UNION:
+    if ground.schema_id is None:
+        raise InvalidField("destination.datasetId", f"no data set {request.dataset_id}")
+    if ground.schema_id != PROFILE_UNION:
         raise InvalidField(
             "destination.datasetId",
-            f"data set {dataset.id} has the schema {dataset.schema_id}; "
+            f"data set {request.dataset_id} has the schema {ground.schema_id}; "
             f"exports need one on {PROFILE_UNION}",
         )
 
 
 async def _policy(
-    db: Connection, request: ExportRequest, scope: Scope
+    db: Connection, request: ExportRequest, ground: Ground, scope: Scope
 ) -> tuple[str | None, int | None, MergeRules]:
     """The policy a job is pinned to: the one asked for, the default, or no merging at all."""
     id, version = request.merge_policy_id, request.merge_policy_version
     policies = MergePolicyStore(db)
     if id is None:
+        if not ground.has_default_policy:
+            return None, None, MergeRules()
         default = await policies.default(scope, PROFILE_SCHEMA_NAME)
         if default is None:
             return None, None, MergeRules()
@@ -166,19 +188,18 @@ async def _in_version(
         raise InvalidField("mergePolicy.version", newest) from missing
 
 
-async def _selection(
-    db: Connection, request: ExportRequest, rules: MergeRules, scope: Scope, *, most_events: int
+def _selection(
+    request: ExportRequest, rules: MergeRules, union: Union, *, most_events: int
 ) -> Selection:
-    union = await SchemaStore(db).union(scope)
-    registered = await NamespaceStore(db).registered(scope)
+    """What is asked for, but for the schemas and namespaces, which are pinned beside it."""
     asked = [path for path in request.fields if path not in IDENTITIES_PATHS]
     _check_paths("fields", asked, union.profile_fields)
     if request.events is not None:
         where = "additionalFields.eventList.fields"
         _check_paths(where, request.events.fields, union.event_fields)
     return Selection(
-        profile_fields=tuple(field.to_json() for field in union.profile_fields),
-        event_fields=tuple(field.to_json() for field in union.event_fields),
+        profile_fields=(),
+        event_fields=(),
         fields=request.fields,
         identity_graph=rules.identity_graph,
         attribute_merge=rules.attribute_merge,
@@ -188,7 +209,6 @@ async def _selection(
         with_empty_profiles=request.with_empty_profiles,
         segments=_segments(request.segments),
         events_per_profile=most_events,
-        namespaces={one.code.lower(): one.code for one in registered},
     )
 
 

@@ -112,7 +112,7 @@ class QualificationTime(Asked):
 
 class ProfileFilter(Asked):
     segments: Annotated[list[Segment], Field(max_length=MOST_SEGMENTS)] = []
-    segment_qualification_time: QualificationTime = QualificationTime()
+    segment_qualification_time: QualificationTime = Field(default_factory=QualificationTime)
     from_ingest_timestamp: Instant | None = None
     empty_profiles: StrictBool = False
 
@@ -144,7 +144,7 @@ class EventFilter(Asked):
 
 class EventList(Asked):
     fields: str = ""
-    filter: EventFilter = EventFilter()
+    filter: EventFilter = Field(default_factory=EventFilter)
 
 
 class AdditionalFields(Asked):
@@ -170,12 +170,12 @@ class NewExportJob(Asked):
     """The body of a create call."""
 
     fields: str = ""
-    merge_policy: MergePolicyRef = MergePolicyRef()
-    filter: ProfileFilter = ProfileFilter()
-    additional_fields: AdditionalFields = AdditionalFields()
+    merge_policy: MergePolicyRef = Field(default_factory=MergePolicyRef)
+    filter: ProfileFilter = Field(default_factory=ProfileFilter)
+    additional_fields: AdditionalFields = Field(default_factory=AdditionalFields)
     destination: Destination
     schema_ref: SchemaRef = Field(alias="schema")
-    evaluation_info: Evaluation = Evaluation()
+    evaluation_info: Evaluation = Field(default_factory=Evaluation)
 
     def order(self) -> nouns.ExportRequest:
         """The same request in the service's own words; refuses what does not go together."""
