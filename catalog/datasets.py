@@ -86,6 +86,8 @@ class DatasetDraft:
     schema_content_type: str
     tags: Mapping[str, list[str]] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
+    #: Its class is one that profiles are made of; the tag that enables it has no effect otherwise.
+    feeds_profiles: bool = True
 
 
 def view_id(dataset_id: DatasetId) -> str:

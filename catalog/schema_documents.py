@@ -1,8 +1,10 @@
 """Schema documents: what a caller writes as JSON Schema with XDM's hints, read into fields.
 
-A document names its class by ``$ref`` and adds properties of its own, inline or by way of its
-own ``definitions``. Any property may be described in several places (that is what ``allOf`` is
-for), so reading works on *parts*: all that is said of one place, with references followed.
+A document names its class by ``$ref`` and adds properties of its own: inline, by way of its own
+``definitions``, or by the ``$ref`` of field groups and data types. Any property may be described in
+several places (that is what ``allOf`` is for), so reading works on *parts*: all that is said of one
+place, with references followed. What is known besides the document itself comes as ``known``:
+other documents by their ids.
 Titles, enumerations and whatever else does not shape a row stay in the document and are not
 read here.
 """
@@ -13,11 +15,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalog.errors import InvalidField
+from catalog.field_documents import described
 from catalog.schemas import (
     CLASS_FIELDS,
+    EVENT_CLASS,
     IDENTITY_MAP,
     RESERVED_NAMES,
     SEGMENT_MEMBERSHIP,
@@ -25,8 +29,7 @@ from catalog.schemas import (
     Kind,
     Path,
 )
-
-Document = Mapping[str, Any]
+from catalog.standard_schemas import STANDARD, TIME_SERIES, Document, Known
 
 #: The tag that puts a schema into the union of its class.
 UNION_TAG = "union"
@@ -65,26 +68,64 @@ _KINDS: Mapping[str, Mapping[str | None, Kind]] = MappingProxyType(
 _HINTS = {hint: kind for hints in _KINDS.values() for hint, kind in hints.items() if hint}
 
 
-def class_of(document: Document) -> str:
+def class_of(document: Document, known: Known = STANDARD) -> str:
     """The id of the class a document is of. Refuses documents with none, or with two."""
     parts = document.get("allOf", [])
     if not isinstance(parts, list):
         raise InvalidField("allOf", f"must be an array, not {_named(parts)}")
-    classes = sorted({part["$ref"] for part in (document, *parts) if _names_class(part)})
+    classes = sorted(
+        {class_id for part in (document, *parts) if (class_id := _class_named(part, known))}
+    )
     if len(classes) != 1:
         found = " and ".join(classes) or "none"
         raise InvalidField(
             "allOf", f"must name one class by $ref ({' or '.join(CLASS_FIELDS)}), found {found}"
         )
-    return str(classes[0])
+    return classes[0]
 
 
-def fields_of(document: Document) -> tuple[Field, ...]:
+def is_of_events(class_id: str, known: Known = STANDARD) -> bool:
+    """Whether rows of a class happened at a time, by what the class is built on."""
+    return class_id == EVENT_CLASS or TIME_SERIES in all_references(known.get(class_id, {}), known)
+
+
+def fields_of(document: Document, known: Known = STANDARD) -> tuple[Field, ...]:
     """Every field a row of the schema may have: those of its class, then its own.
 
     Refuses with InvalidField, naming the place by its dotted path.
     """
-    return _Reader(document).fields_of(class_of(document))
+    return _Reader(document, known).fields_of(class_of(document, known))
+
+
+def fields_of_part(document: Document, known: Known = STANDARD) -> tuple[Field, ...]:
+    """What a field group, a data type or a class brings; refuses as :func:`fields_of` does."""
+    return _Reader(document, known).own_fields()
+
+
+def references(document: object) -> set[str]:
+    """Every other document that one refers to itself."""
+    if isinstance(document, list):
+        return {each for part in document for each in references(part)}
+    if not isinstance(document, Mapping):
+        return set()
+    found = {each for part in document.values() for each in references(part)}
+    reference = document.get("$ref")
+    if isinstance(reference, str) and (id := reference.partition("#")[0]):
+        found.add(id)
+    return found
+
+
+def all_references(document: Document, known: Known) -> frozenset[str]:
+    """Every document that one refers to, itself or by way of others; by ids where known."""
+    found: set[str] = set()
+    pending = list(references(document))
+    while pending:
+        reference = pending.pop()
+        id = str(known.get(reference, {}).get("$id", reference))
+        if id not in found:
+            found.add(id)
+            pending += references(known.get(id, {}))
+    return frozenset(found)
 
 
 def is_union(document: Document) -> bool:
@@ -102,35 +143,46 @@ def title_of(document: Document) -> str:
     return title
 
 
-def described(fields: Sequence[Field]) -> dict[str, Any]:
-    """Fields as ``properties`` (and ``required``) that :func:`fields_of` reads back equal."""
-    document: dict[str, Any] = {"properties": {each.name: _described(each) for each in fields}}
-    if required := [each.name for each in fields if each.is_required]:
-        document["required"] = required
-    return document
+class _Part(NamedTuple):
+    """Something that is said of a place, and the document in which it is said."""
+
+    said: Any
+    document: Document
 
 
 class _Reader:
     """Reads one document; counts, so that no document can make the reading endless."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, known: Known) -> None:
         self._document = document
+        self._known = known
+        self._class_id: str | None = None
         self._field_count = 0
         self._part_count = 0
 
     def fields_of(self, class_id: str) -> tuple[Field, ...]:
-        of_class = described(CLASS_FIELDS[class_id])
-        return self._fields([of_class, *self._parts(self._document, ())], ())
+        self._class_id = class_id
+        of_class: Document = (
+            described(CLASS_FIELDS[class_id]) if class_id in CLASS_FIELDS else self._known[class_id]
+        )
+        parts = [*self._parts(_Part(of_class, of_class), ()), *self._own_parts()]
+        return self._fields(parts, ())
 
-    def _fields(self, parts: Sequence[Document], at: Path) -> tuple[Field, ...]:
+    def own_fields(self) -> tuple[Field, ...]:
+        return self._fields([*self._own_parts()], ())
+
+    def _own_parts(self) -> Iterator[_Part]:
+        return self._parts(_Part(self._document, self._document), ())
+
+    def _fields(self, parts: Sequence[_Part], at: Path) -> tuple[Field, ...]:
         """The fields of an object of which ``parts`` is all that is said."""
-        said: dict[str, list[Document]] = {}
+        said: dict[str, list[_Part]] = {}
         required: set[str] = set()
         for part in parts:
-            for name, schema in _mapping(part, "properties", at).items():
+            for name, schema in _mapping(part.said, "properties", at).items():
                 _check_name(name, at)
-                said.setdefault(name, []).append(schema)
-            required.update(_required(part, at))
+                said.setdefault(name, []).append(_Part(schema, part.document))
+            required.update(_required(part.said, at))
         if unknown := sorted(required - said.keys()):
             raise _refusal(at, f"requires {unknown[0]}, which no property describes")
         return tuple(
@@ -139,7 +191,7 @@ class _Reader:
         )
 
     def _field(
-        self, name: str, schemas: Sequence[Document], at: Path, *, is_required: bool = False
+        self, name: str, schemas: Sequence[_Part], at: Path, *, is_required: bool = False
     ) -> Field:
         self._field_count += 1
         if self._field_count > MOST_FIELDS:
@@ -151,7 +203,7 @@ class _Reader:
         parts = [part for schema in schemas for part in self._parts(schema, at)]
         if len(at) == 1 and name in _SPECIAL:
             return replace(_SPECIAL[name], is_required=is_required)
-        kind = _one_kind(parts, at)
+        kind = _one_kind([part.said for part in parts], at)
         fields: tuple[Field, ...] = ()
         element: Field | None = None
         if kind is Kind.OBJECT:
@@ -164,48 +216,57 @@ class _Reader:
             element = self._element(parts, "additionalProperties", at)
         return Field(name, kind, is_required=is_required, fields=fields, element=element)
 
-    def _element(self, parts: Sequence[Document], key: str, at: Path) -> Field:
-        schemas = [part[key] for part in parts if isinstance(part.get(key), Mapping)]
+    def _element(self, parts: Sequence[_Part], key: str, at: Path) -> Field:
+        schemas = [
+            _Part(part.said[key], part.document)
+            for part in parts
+            if isinstance(part.said.get(key), Mapping)
+        ]
         if not schemas:
             raise _refusal(at, f"needs {key}: a schema of what it holds")
         return self._field("element", schemas, (*at, "*"))
 
-    def _parts(self, schema: object, at: Path) -> Iterator[Document]:
+    def _parts(self, schema: _Part, at: Path) -> Iterator[_Part]:
         """All that one schema says of a place: itself, its ``allOf`` and its references."""
-        if not isinstance(schema, Mapping):
-            raise _refusal(at, f"must be described by an object, not {_named(schema)}")
-        pending: deque[object] = deque([schema])
+        if not isinstance(schema.said, Mapping):
+            raise _refusal(at, f"must be described by an object, not {_named(schema.said)}")
+        pending: deque[_Part] = deque([schema])
         while pending:
             part = pending.popleft()
-            if not isinstance(part, Mapping):
-                raise _refusal(at, f"allOf holds objects, not {_named(part)}")
-            composed = part.get("allOf", [])
+            if not isinstance(part.said, Mapping):
+                raise _refusal(at, f"allOf holds objects, not {_named(part.said)}")
+            composed = part.said.get("allOf", [])
             if not isinstance(composed, list):
                 raise _refusal(at, f"allOf must be an array, not {_named(composed)}")
             self._part_count += 1 + len(composed)
             if self._part_count > MOST_PARTS:
                 raise _refusal(at, "refers to itself, or is composed of too many parts")
-            pending.extendleft(reversed(composed))
-            if "$ref" in part and not (at == () and _names_class(part)):
-                pending.appendleft(self._target(part["$ref"], at))
+            pending.extendleft(_Part(each, part.document) for each in reversed(composed))
+            names_its_class = at == () and _class_named(part.said, self._known) == self._class_id
+            if "$ref" in part.said and not (self._class_id and names_its_class):
+                pending.appendleft(self._target(part.said["$ref"], part.document, at))
             yield part
 
-    def _target(self, reference: object, at: Path) -> object:
-        if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise _refusal(
-                at,
-                f"nothing is known as $ref {reference}: a schema may refer to a class "
-                f"({' or '.join(CLASS_FIELDS)}) in its own allOf, and to its own definitions "
-                f"(#/definitions/...). Field groups and data types are not kept here: "
-                f"write their properties inline",
-            )
-        target: object = self._document
-        for step in reference[2:].split("/"):
+    def _target(self, reference: object, document: Document, at: Path) -> _Part:
+        """What a reference leads to: a place in the same document, or in another, or that one."""
+        id, sign, way = str(reference).partition("#")
+        if id:
+            if id not in self._known:
+                raise _refusal(
+                    at,
+                    f"nothing is known as $ref {reference}: register the field group or data type "
+                    f"first, or refer to the document's own definitions (#/definitions/...)",
+                )
+            document = self._known[id]
+        if (sign and not way.startswith("/")) or not isinstance(reference, str):
+            raise _refusal(at, f"$ref {_shown(reference)} must be an id, a #/path, or both")
+        target: object = document
+        for step in way.split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if not isinstance(target, Mapping) or name not in target:
-                raise _refusal(at, f"$ref {reference} leads nowhere in this document")
+                raise _refusal(at, f"$ref {reference} leads nowhere in its document")
             target = target[name]
-        return target
+        return _Part(target, document)
 
 
 def _one_kind(parts: Sequence[Document], at: Path) -> Kind:
@@ -256,11 +317,15 @@ def _json_type(part: Document, at: Path) -> str | None:
     return type
 
 
-def _names_class(part: object) -> bool:
-    if not isinstance(part, Mapping):
-        return False
-    reference = part.get("$ref")
-    return isinstance(reference, str) and reference in CLASS_FIELDS
+def _class_named(part: object, known: Known) -> str | None:
+    """The id of the class a part refers to, or None: it refers to none."""
+    reference = part.get("$ref") if isinstance(part, Mapping) else None
+    if not isinstance(reference, str):
+        return None
+    if reference in CLASS_FIELDS:
+        return reference
+    found = known.get(reference, {})
+    return str(found["$id"]) if found.get("meta:resourceType") == "classes" else None
 
 
 def _mapping(part: Document, key: str, at: Path) -> Document:
@@ -298,69 +363,3 @@ def _named(value: object) -> str:
 
 def _shown(value: object) -> str:
     return repr(value) if isinstance(value, str) else _named(value)
-
-
-def _described(field: Field) -> dict[str, Any]:
-    document = dict(_DESCRIPTIONS[field.kind])
-    if field.kind is Kind.OBJECT:
-        document |= described(field.fields)
-    elif field.kind is Kind.ARRAY and field.element:
-        document["items"] = _described(field.element)
-    elif field.kind is Kind.MAP and field.element:
-        document["additionalProperties"] = _described(field.element)
-    return document
-
-
-_STRING = {"type": "string", "meta:xdmType": "string"}
-_INSTANT = {"type": "string", "format": "date-time", "meta:xdmType": "date-time"}
-_MAP = {"type": "object", "meta:xdmType": "map"}
-_IDENTITY = {
-    "type": "object",
-    "meta:xdmType": "object",
-    "properties": {
-        "id": _STRING,
-        "authenticatedState": {**_STRING, "enum": ["ambiguous", "authenticated", "loggedOut"]},
-        "primary": {"type": "boolean", "meta:xdmType": "boolean"},
-    },
-}
-_MEMBERSHIP = {
-    "type": "object",
-    "meta:xdmType": "object",
-    "properties": {
-        "lastQualificationTime": _INSTANT,
-        "status": _STRING,
-        "version": _STRING,
-        "validUntil": _INSTANT,
-    },
-}
-_DESCRIPTIONS: Mapping[Kind, Document] = MappingProxyType(
-    {
-        Kind.STRING: _STRING,
-        Kind.BOOLEAN: {"type": "boolean", "meta:xdmType": "boolean"},
-        Kind.INTEGER: {
-            "type": "integer",
-            "meta:xdmType": "int",
-            "minimum": -(2**31),
-            "maximum": 2**31 - 1,
-        },
-        Kind.LONG: {"type": "integer", "meta:xdmType": "long"},
-        Kind.DOUBLE: {"type": "number", "meta:xdmType": "number"},
-        Kind.DATE: {"type": "string", "format": "date", "meta:xdmType": "date"},
-        Kind.TIMESTAMP: _INSTANT,
-        Kind.OBJECT: {"type": "object", "meta:xdmType": "object"},
-        Kind.ARRAY: {"type": "array", "meta:xdmType": "array"},
-        Kind.MAP: _MAP,
-        Kind.IDENTITY_MAP: {
-            **_MAP,
-            "additionalProperties": {
-                "type": "array",
-                "meta:xdmType": "array",
-                "items": _IDENTITY,
-            },
-        },
-        Kind.SEGMENT_MEMBERSHIP: {
-            **_MAP,
-            "additionalProperties": {**_MAP, "additionalProperties": _MEMBERSHIP},
-        },
-    }
-)

@@ -160,20 +160,25 @@ class Schema:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    #: Rows happened at a time, rather than describe something until further notice.
+    is_event: bool
 
     @property
-    def is_event(self) -> bool:
-        """Whether rows happened at a time, rather than describe someone until further notice."""
-        return self.class_id == EVENT_CLASS
+    def is_about_people(self) -> bool:
+        """Whether rows may become part of profiles: those of other classes never do."""
+        return self.class_id in UNION_OF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """An identity descriptor as it was registered."""
+    """Something that was said of a schema besides its document."""
 
     id: str
     schema_id: SchemaId
-    identity: IdentityDescriptor
+    #: What kind of thing it says, in the caller's word.
+    type: str
+    #: The identity it tells of. Null: it tells of something else, which is kept without effect.
+    identity: IdentityDescriptor | None
     #: As the caller wrote it.
     document: Mapping[str, Any]
     created_at: datetime

@@ -30,22 +30,51 @@ COMMENT ON COLUMN schemas.is_event IS
 COMMENT ON COLUMN schemas.fields IS 'The same, resolved into a tree of fields.';
 COMMENT ON COLUMN schemas.is_union IS 'Takes part in the union schema. Cannot be undone.';
 
+CREATE TABLE schema_parts (
+    sandbox_id uuid        NOT NULL,
+    organisation_id text   NOT NULL,
+    id         text        NOT NULL,
+    alt_id     text        NOT NULL,
+    kind       text        NOT NULL,
+    title      text        NOT NULL,
+    document   json        NOT NULL,
+    version    integer     NOT NULL DEFAULT 1,
+    created_by text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (sandbox_id, id),
+    FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
+    CONSTRAINT a_part_has_one_alt_id UNIQUE (sandbox_id, alt_id),
+    CONSTRAINT part_kind_is_known CHECK (kind IN ('classes', 'fieldgroups', 'datatypes'))
+);
+
+COMMENT ON TABLE schema_parts IS
+    'What callers registered for schemas to be composed of. Those that come with the service are '
+    'not kept here. What refers to what is read from the documents.';
+
 CREATE TABLE descriptors (
     sandbox_id uuid        NOT NULL,
     organisation_id text   NOT NULL,
     id         text        NOT NULL,
     schema_id  text        NOT NULL,
-    path       text[]      NOT NULL,
-    namespace  text        NOT NULL,
-    is_primary boolean     NOT NULL,
+    type       text        NOT NULL DEFAULT 'xdm:descriptorIdentity',
+    path       text[],
+    namespace  text,
+    is_primary boolean     NOT NULL DEFAULT false,
     document   json        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
 
     PRIMARY KEY (sandbox_id, id),
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
-    FOREIGN KEY (sandbox_id, schema_id) REFERENCES schemas,
+    FOREIGN KEY (sandbox_id, schema_id) REFERENCES schemas ON DELETE CASCADE,
+    CONSTRAINT only_identities_name_a_field CHECK (
+        (type = 'xdm:descriptorIdentity') = (path IS NOT NULL AND namespace IS NOT NULL)),
     CONSTRAINT a_field_is_one_identity UNIQUE (sandbox_id, schema_id, path)
 );
+
+COMMENT ON COLUMN descriptors.path IS
+    'The field that holds an identity. Descriptors of other types are kept and have no effect.';
 
 CREATE UNIQUE INDEX a_schema_has_one_primary_identity
     ON descriptors (sandbox_id, schema_id) WHERE is_primary;

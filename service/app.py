@@ -23,12 +23,15 @@ from service.surfaces.adobe import (
     callers,
     data_access,
     datasets,
+    entities,
     errors,
     export_jobs,
+    identities,
     ingestion,
     merge_policies,
     namespaces,
     sandboxes,
+    schema_parts,
     schemas,
     tokens,
 )
@@ -52,12 +55,15 @@ ROUTES: list[web.RouteDef] = [
     *batches.ROUTES,
     *data_access.ROUTES,
     *datasets.ROUTES,
+    *entities.ROUTES,
     *export_jobs.ROUTES,
+    *identities.ROUTES,
     *ingestion.ROUTES,
     *tokens.ROUTES,
     *merge_policies.ROUTES,
     *namespaces.ROUTES,
     *sandboxes.ROUTES,
+    *schema_parts.ROUTES,
     *schemas.ROUTES,
     *specification.ROUTES,
 ]
@@ -71,6 +77,9 @@ SPELLINGS = {
     "/data/foundation/catalog/lastBatches": "lastBatch(?:es)?",
     "/data/foundation/catalog/batches": "batch(?:es)?",
     "/data/core/ups/config/mergePolicies": "mergePolicies",
+    "/data/foundation/schemaregistry/tenant/fieldgroups": "fieldgroups|mixins",
+    "/data/foundation/schemaregistry/tenant/datatypes": "datatypes",
+    "/data/foundation/schemaregistry/tenant/classes": "classes",
 }
 
 #: The route as it was written, by the tolerant pattern that stands for it in the router.
@@ -114,8 +123,13 @@ def application(
         for each in registered.register(app.router):
             if each.resource is not None:
                 app[WRITTEN][each.resource.canonical] = route.path
+    app.on_cleanup.append(_end_lookups)
     app.on_response_prepare.append(_dress)
     return app
+
+
+async def _end_lookups(app: web.Application) -> None:
+    await app[OPERATIONS].entities.close()
 
 
 def tolerant(path: str) -> str:

@@ -16,6 +16,7 @@ from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
 from catalog.store.obstacles import Obstacle
 from service.engine.local import LocalRunner
+from service.engine.lookups import LookupLimits, Lookups
 from service.engine.orders import IdentityRules, Limits
 from service.operations.audit import AuditLog
 from service.operations.batches import Batches
@@ -23,6 +24,7 @@ from service.operations.callers import Callers
 from service.operations.checkup import Checkup
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
+from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
@@ -153,6 +155,9 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         ),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
+        entities=Entities(
+            database, _lookups(files, settings), most_events=settings.limit.profile_events
+        ),
         export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
         callers=Callers(database, issuer(database, settings.token), Rates(settings.limit.calls)),
         large_files=LargeFiles(
@@ -183,6 +188,16 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         schemas=Schemas(database),
         tokens=Tokens(database, lasts=settings.token.lifetime),
     )
+
+
+def _lookups(files: Files, settings: Settings) -> Lookups:
+    limits = LookupLimits(
+        children=settings.lookup.processes,
+        memory_bytes=settings.lookup.memory_bytes,
+        time=settings.lookup.time_limit,
+        idle=settings.lookup.idle,
+    )
+    return Lookups(files.root, limits)
 
 
 @asynccontextmanager

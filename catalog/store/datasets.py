@@ -156,7 +156,7 @@ def _changeable(draft: DatasetDraft) -> dict[str, Any]:
         "schema_content_type": draft.schema_content_type,
         "tags": dict(draft.tags),
         "extras": dict(draft.extras),
-        "is_profile_enabled": says(draft.tags, "enabled"),
+        "is_profile_enabled": draft.feeds_profiles and says(draft.tags, "enabled"),
         "is_upsert": says(draft.tags, "isUpsert"),
     }
 

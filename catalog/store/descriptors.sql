@@ -1,9 +1,10 @@
 -- name: add
--- Adds an identity descriptor to a schema, or finds that the field has one already, or that the
--- schema has a primary one, and returns nothing.
-INSERT INTO descriptors (sandbox_id, organisation_id, id, schema_id, path, namespace, is_primary,
-                         document)
-VALUES (:sandbox_id, :organisation_id, :id, :schema_id, :path, :namespace, :is_primary, :document)
+-- Adds a descriptor to a schema, or finds that the field is an identity already, or that the schema
+-- has a primary one, and returns nothing.
+INSERT INTO descriptors (sandbox_id, organisation_id, id, schema_id, type, path, namespace,
+                         is_primary, document)
+VALUES (:sandbox_id, :organisation_id, :id, :schema_id, :type, :path, :namespace, :is_primary,
+        :document)
 ON CONFLICT DO NOTHING
 RETURNING *
 
@@ -20,3 +21,9 @@ SELECT *
 SELECT *
   FROM descriptors
  WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+
+-- name: remove
+-- Forgets a descriptor.
+DELETE FROM descriptors
+ WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+RETURNING id

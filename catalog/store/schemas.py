@@ -10,6 +10,7 @@ from catalog import schema_documents
 from catalog.errors import NotFound
 from catalog.identities import unlinked
 from catalog.organisations import Scope
+from catalog.schema_parts import known
 from catalog.schemas import (
     EVENT_CLASS,
     EVENT_UNION,
@@ -20,10 +21,12 @@ from catalog.schemas import (
     SchemaId,
     tenant_id,
 )
+from catalog.standard_schemas import Known
 from catalog.store import queries
 from catalog.store.database import Connection, Record
 from catalog.store.descriptors import DescriptorStore
 from catalog.store.namespaces import NamespaceStore
+from catalog.store.schema_parts import SchemaPartStore
 from catalog.unions import Union, union
 
 SQL = queries.beside(__file__)
@@ -35,19 +38,34 @@ class SchemaStore:
     def __init__(self, db: Connection) -> None:
         self._db = db
 
+    async def begin(self, scope: Scope) -> None:
+        """Keep others from changing schemas, and what they are composed of, until the end.
+
+        To be asked before anything that a change depends on is read: two schemas that disagree
+        with each other must not join their union at the same time.
+        """
+        await SQL["begin"].rows(self._db, sandbox_id=scope.sandbox_id)
+
+    async def known(self, scope: Scope) -> Known:
+        """All that schemas may refer to here."""
+        return known(await SchemaPartStore(self._db).all(scope))
+
     async def add(self, scope: Scope, document: Mapping[str, Any], *, actor: str) -> Schema:
         """Register a schema. Refuses a document that cannot be read, and a union that breaks."""
+        await self.begin(scope)
+        others = await self.known(scope)
         tenant, serial = tenant_id(scope.organisation_id), secrets.token_hex(20)
+        class_id = schema_documents.class_of(document, others)
         row = await SQL["add"].row(
             self._db,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
             id=f"https://ns.adobe.com/{tenant}/schemas/{serial}",
             alt_id=f"_{tenant}.schemas.{serial}",
-            class_id=schema_documents.class_of(document),
-            is_event=schema_documents.class_of(document) == EVENT_CLASS,
+            class_id=class_id,
+            is_event=schema_documents.is_of_events(class_id, others),
             actor=actor,
-            **_read(document),
+            **_read(document, others),
         )
         assert row is not None
         return await self._settled(scope, _schema(row))
@@ -78,24 +96,33 @@ class SchemaStore:
     async def revise(self, scope: Scope, id: SchemaId, document: Mapping[str, Any]) -> Schema:
         """Give a schema a new document; refuses as :meth:`add` does.
 
-        Whether rows of the old one still fit is for the caller to ask.
+        Whether rows of the old one still fit is for the caller to ask. Also how a schema takes
+        on what has changed of its parts: with the document it has.
         """
         row = await SQL["revise"].row(
             self._db,
             sandbox_id=scope.sandbox_id,
             organisation_id=scope.organisation_id,
             id=id,
-            **_read(document),
+            **_read(document, await self.known(scope)),
         )
         if row is None:
             raise NotFound("schema", id)
         return await self._settled(scope, _schema(row))
 
+    async def remove(self, scope: Scope, id: SchemaId) -> None:
+        """Forget a schema that nothing uses, and its descriptors."""
+        row = await SQL["remove"].row(
+            self._db, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id, id=id
+        )
+        if row is None:
+            raise NotFound("schema", id)
+
     async def union(self, scope: Scope) -> Union:
         """What profiles and their events look like now, by every schema that takes part."""
         schemas = await self._all(scope, only_unions=True)
-        records = [schema for schema in schemas if not schema.is_event]
-        events = [schema for schema in schemas if schema.is_event]
+        records = [schema for schema in schemas if schema.class_id == PROFILE_CLASS]
+        events = [schema for schema in schemas if schema.class_id == EVENT_CLASS]
         return Union(
             profile_fields=union(PROFILE_CLASS, records), event_fields=union(EVENT_CLASS, events)
         )
@@ -111,17 +138,16 @@ class SchemaStore:
         if row is None:
             raise NotFound("data set", dataset_id)
         schema_id = SchemaId(row["schema_id"])
-        if row["class_id"] is None:
-            class_id = EVENT_CLASS if schema_id == EVENT_UNION else PROFILE_CLASS
+        if row["is_event"] is None:
+            is_event = schema_id == EVENT_UNION
             both = await self.union(scope)
-            fields = both.event_fields if class_id == EVENT_CLASS else both.profile_fields
+            fields = both.event_fields if is_event else both.profile_fields
         else:
-            class_id, fields = row["class_id"], _fields(row)
-        descriptors = await DescriptorStore(self._db).all(scope, schema_id)
+            is_event, fields = row["is_event"], _fields(row)
         return RowShape(
             fields=fields,
-            is_event=class_id == EVENT_CLASS,
-            identities=tuple(one.identity for one in descriptors),
+            is_event=is_event,
+            identities=await DescriptorStore(self._db).identities(scope, schema_id),
             unlinked_namespaces=unlinked(await NamespaceStore(self._db).registered(scope)),
         )
 
@@ -135,8 +161,7 @@ class SchemaStore:
 
     async def _settled(self, scope: Scope, schema: Schema) -> Schema:
         """Refuse a schema that makes its union impossible; the transaction undoes its row."""
-        if schema.is_union:
-            await SQL["lock_unions"].rows(self._db, sandbox_id=scope.sandbox_id)
+        if schema.is_union and schema.is_about_people:
             await self.union(scope)
         return schema
 
@@ -150,12 +175,12 @@ class SchemaStore:
         return tuple(map(_schema, rows))
 
 
-def _read(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that follow from a document."""
+def _read(document: Mapping[str, Any], others: Known) -> dict[str, Any]:
+    """The columns that follow from a document, and from what it refers to."""
     return {
         "title": schema_documents.title_of(document),
         "document": dict(document),
-        "fields": [field.to_json() for field in schema_documents.fields_of(document)],
+        "fields": [field.to_json() for field in schema_documents.fields_of(document, others)],
         "is_union": schema_documents.is_union(document),
     }
 
@@ -177,4 +202,5 @@ def _schema(row: Record) -> Schema:
         created_by=row["created_by"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        is_event=row["is_event"],
     )

@@ -57,14 +57,20 @@ UPDATE schemas
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id AND id = :id
 RETURNING *
 
--- name: lock_unions
--- Holds the unions of a sandbox against change until the transaction ends. Two schemas that
--- disagree with each other, but with nothing else, must not join at the same time.
-SELECT pg_advisory_xact_lock(hashtext('unions'), hashtext(:sandbox_id::uuid::text))
+-- name: begin
+-- Holds the schemas of a sandbox, and what they are composed of, against change by others until the
+-- transaction ends.
+SELECT pg_advisory_xact_lock(hashtext('schemas'), hashtext(:sandbox_id::uuid::text))
+
+-- name: remove
+-- Forgets a schema, and its descriptors with it.
+DELETE FROM schemas
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id AND id = :id
+RETURNING id
 
 -- name: row_shape
 -- What is known of the rows of a data set. Without a schema row it is on a union schema.
-SELECT datasets.schema_id, schemas.class_id, schemas.fields
+SELECT datasets.schema_id, schemas.is_event, schemas.fields
   FROM datasets
   LEFT JOIN schemas ON schemas.sandbox_id = datasets.sandbox_id
                    AND schemas.organisation_id = datasets.organisation_id

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from catalog.schema_documents import described
+from catalog.field_documents import described
 from catalog.schemas import (
     CLASS_FIELDS,
     EVENT_CLASS,

@@ -44,8 +44,11 @@ class Datasets:
         """Make a data set; refuses one whose schema is unknown or, if enabled, not in the union."""
         id = DatasetId(secrets.token_hex(12))
         async with self._database.transaction() as db, tried(db, is_trial=terms.is_trial):
-            await _check_schema(db, draft, by.scope)
-            named = replace(draft, name=draft.name or id)
+            named = replace(
+                draft,
+                name=draft.name or id,
+                feeds_profiles=await _may_feed_profiles(db, draft, by.scope),
+            )
             tags = await _with_table(db, named, id, by.scope)
             made = await DatasetStore(db).add(
                 by.scope, id, replace(named, tags=tags), actor=by.client_id
@@ -95,8 +98,11 @@ class Datasets:
                 raise InvalidField(
                     "schemaRef.id", f"data set {id} has the schema {old.schema_id} for good"
                 )
-            await _check_schema(db, draft, by.scope)
-            named = replace(draft, name=draft.name or id)
+            named = replace(
+                draft,
+                name=draft.name or id,
+                feeds_profiles=await _may_feed_profiles(db, draft, by.scope),
+            )
             tags = await _with_table(db, named, id, by.scope)
             await AuditStore(db).note(by, Action.CHANGE, ObjectKind.DATASET, id)
             return await datasets.revise(
@@ -124,7 +130,9 @@ class Datasets:
             return old
 
 
-async def _check_schema(db: Connection, draft: DatasetDraft, scope: Scope) -> None:
+async def _may_feed_profiles(db: Connection, draft: DatasetDraft, scope: Scope) -> bool:
+    """Whether rows can be about people, by the class of the schema. Refuses a schema that is not
+    there and, of a data set that is enabled, one that is not in the union."""
     schema = await _schema(db, draft.schema_id, scope)
     if says(draft.tags, "enabled") and not (schema and schema.is_union):
         which = f"schema {schema.title!r}" if schema else f"the union {draft.schema_id}"
@@ -133,6 +141,7 @@ async def _check_schema(db: Connection, draft: DatasetDraft, scope: Scope) -> No
             "To enable profile datasets the schema should be valid: "
             f'{which} does not have "union" among its meta:immutableTags',
         )
+    return schema is not None and schema.is_about_people
 
 
 async def _schema(db: Connection, id: SchemaId, scope: Scope) -> Schema | None:

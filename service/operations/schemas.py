@@ -8,10 +8,11 @@ from typing import Any
 
 from catalog import schema_documents
 from catalog.audit import Action, ObjectKind
-from catalog.errors import Invalid, InvalidField, NotFound
+from catalog.errors import Conflict, Invalid, InvalidField, NotFound
 from catalog.identities import Namespace
 from catalog.organisations import Caller
 from catalog.schemas import Descriptor, IdentityDescriptor, Kind, Path, Schema, field_at
+from catalog.standard_schemas import Known
 from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.descriptors import DescriptorStore
@@ -71,16 +72,32 @@ class Schemas:
     ) -> Schema:
         """Change the document of a schema, by a pure function from the old one to the new.
 
-        Refuses changes that rows of the old schema, or jobs under way, would not survive: the
-        class and the union tag stay, fields stay and only widen, none becomes required.
+        The class and the union tag stay. Once a schema is in use, by a data set or in the union,
+        it refuses changes that rows of the old one, or jobs under way, would not survive: fields
+        stay and only widen, none becomes required.
         """
         async with self._database.transaction() as db:
             schemas = SchemaStore(db)
+            await schemas.begin(by.scope)
             old = await schemas.lock(by.scope, id)
             document = change(old.document)
-            _must_be_compatible(old, document)
+            is_used = old.is_union or await schemas.is_used(by.scope, old.id)
+            _must_be_compatible(old, document, await schemas.known(by.scope), is_used=is_used)
             await AuditStore(db).note(by, Action.CHANGE, ObjectKind.SCHEMA, old.id)
             return await schemas.revise(by.scope, old.id, document)
+
+    async def remove(self, id: str, *, by: Caller) -> None:
+        """Forget a schema and its descriptors; refuses one that is in use."""
+        async with self._database.transaction() as db:
+            schemas = SchemaStore(db)
+            await schemas.begin(by.scope)
+            found = await schemas.lock(by.scope, id)
+            if found.is_union:
+                raise Conflict(f"schema {found.title!r} is in the union: this cannot be undone")
+            if await schemas.is_used(by.scope, found.id):
+                raise Conflict(f"schema {found.title!r} is that of a data set")
+            await schemas.remove(by.scope, found.id)
+            await AuditStore(db).note(by, Action.REMOVE, ObjectKind.SCHEMA, found.id)
 
     async def union(self, *, by: Caller) -> Union:
         """What profiles and their events look like now, by all schemas that take part."""
@@ -94,7 +111,7 @@ class Schemas:
         second primary identity.
         """
         async with self._database.transaction() as db:
-            schema = await _schema_of(db, draft, by)
+            schema = await _named_schema(db, draft.schema_id, by)
             field = field_at(schema.fields, draft.path)
             where = "/" + "/".join(draft.path)
             if field is None:
@@ -118,6 +135,35 @@ class Schemas:
             )
             return made
 
+    async def keep_descriptor(
+        self, schema_id: str, type: str, document: Document, *, by: Caller
+    ) -> Descriptor:
+        """Keep a descriptor that is not about an identity. Nothing depends on it."""
+        async with self._database.transaction() as db:
+            schema = await _named_schema(db, schema_id, by)
+            made = await DescriptorStore(db).keep(by.scope, schema.id, type, document=document)
+            await AuditStore(db).note(
+                by, Action.CREATE, ObjectKind.DESCRIPTOR, made.id, schema=schema.id
+            )
+            return made
+
+    async def remove_descriptor(self, id: str, *, by: Caller) -> None:
+        """Forget a descriptor; refuses the identity of a schema that is in use.
+
+        What was ingested by it stays linked, and rows to come would not be.
+        """
+        async with self._database.transaction() as db:
+            schemas, descriptors = SchemaStore(db), DescriptorStore(db)
+            found = await descriptors.find(by.scope, id)
+            schema = await schemas.lock(by.scope, found.schema_id)
+            is_used = schema.is_union or await schemas.is_used(by.scope, schema.id)
+            if found.identity is not None and is_used:
+                raise Conflict(f"schema {schema.title!r} is in use: its identities stay")
+            await descriptors.remove(by.scope, id)
+            await AuditStore(db).note(
+                by, Action.REMOVE, ObjectKind.DESCRIPTOR, id, schema=schema.id
+            )
+
     async def descriptors(self, *, by: Caller) -> tuple[Descriptor, ...]:
         async with self._database.transaction() as db:
             return await DescriptorStore(db).all(by.scope)
@@ -127,9 +173,10 @@ class Schemas:
             return await DescriptorStore(db).find(by.scope, id)
 
 
-async def _schema_of(db: Connection, draft: DescriptorDraft, by: Caller) -> Schema:
+async def _named_schema(db: Connection, id: str, by: Caller) -> Schema:
+    """The schema a descriptor is about, held against change."""
     try:
-        return await SchemaStore(db).lock(by.scope, draft.schema_id)
+        return await SchemaStore(db).lock(by.scope, id)
     except NotFound as missing:
         raise InvalidField("xdm:sourceSchema", str(missing)) from missing
 
@@ -145,15 +192,15 @@ async def _namespace_of(db: Connection, draft: DescriptorDraft, by: Caller) -> N
     return await namespaces.find(by.scope, draft.namespace)
 
 
-def _must_be_compatible(old: Schema, document: Document) -> None:
+def _must_be_compatible(old: Schema, document: Document, others: Known, *, is_used: bool) -> None:
     if old.is_union and not schema_documents.is_union(document):
         raise InvalidField(
             "meta:immutableTags", f"schema {old.title!r} is in the union: this cannot be undone"
         )
-    if schema_documents.class_of(document) != old.class_id:
+    if schema_documents.class_of(document, others) != old.class_id:
         raise InvalidField("allOf", f"schema {old.title!r} is of class {old.class_id} for good")
-    fields = schema_documents.fields_of(document)
-    if problem := next(breaking_changes(old.fields, fields), None):
+    fields = schema_documents.fields_of(document, others)
+    if is_used and (problem := next(breaking_changes(old.fields, fields), None)):
         raise Invalid(
             f"{problem}: rows of schema {old.title!r} that were accepted before would not fit"
         )

@@ -19,6 +19,7 @@ from service.operations.batches import Batches
 from service.operations.callers import Callers
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
+from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
@@ -60,6 +61,7 @@ class Operations:
     callers: Callers
     data_access: DataAccess
     datasets: Datasets
+    entities: Entities
     export_jobs: ExportJobs
     large_files: LargeFiles
     merge_policies: MergePolicies

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.errors import InvalidField
-from catalog.schema_documents import class_of, described, fields_of, is_union, title_of
+from catalog.field_documents import described
+from catalog.schema_documents import (
+    all_references,
+    class_of,
+    fields_of,
+    fields_of_part,
+    is_of_events,
+    is_union,
+    title_of,
+)
 from catalog.schemas import (
     CLASS_FIELDS,
     EVENT_CLASS,
@@ -21,6 +30,7 @@ from catalog.schemas import (
     field_at,
     leaves,
 )
+from catalog.standard_schemas import ADHOC, RECORD, STANDARD, TIME_SERIES
 
 STRING = {"type": "string"}
 
@@ -197,9 +207,9 @@ def test_arrays_hold_objects_and_maps_hold_arrays():
         ([{"$ref": "#/definitions/x"}], "schema", "leads nowhere"),
         ([{"$ref": 5}], "schema", "nothing is known"),
         (
-            [{"$ref": "https://ns.adobe.com/xdm/context/profile-person-details"}],
+            [{"$ref": "https://ns.adobe.com/xdm/context/profile-of-nobody"}],
             "schema",
-            "profile-person-details",
+            "profile-of-nobody",
         ),
         ([an_object(a={"$ref": PROFILE_CLASS})], "a", "nothing is known"),
     ],
@@ -210,12 +220,10 @@ def test_a_refusal_names_the_place_and_the_reason(parts: list[Any], named: str, 
     assert said in str(refused)
 
 
-def test_an_unknown_reference_is_refused_with_what_is_known():
+def test_an_unknown_reference_is_refused_with_what_to_do():
     message = str(refusal_of(a_document({"$ref": "https://ns.adobe.com/xdm/x"})))
     assert "https://ns.adobe.com/xdm/x" in message
-    assert PROFILE_CLASS in message
-    assert EVENT_CLASS in message
-    assert "write their properties inline" in message
+    assert "register the field group or data type first" in message
 
 
 @pytest.mark.parametrize(
@@ -313,3 +321,70 @@ any_field = st.recursive(
 @given(st.lists(any_field, max_size=6, unique_by=lambda field: field.name))
 def test_fields_are_read_back_from_their_description(fields: list[Field]):
     assert own_fields(a_document(described(fields))) == tuple(fields)
+
+
+def a_part(id: str, kind: str, **said: Any) -> dict[str, dict[str, Any]]:
+    return {id: {"$id": id, "meta:resourceType": kind, **said}}
+
+
+def test_references_lead_into_other_documents_and_there_into_their_own_places():
+    text = {"type": "string"}
+    known = {
+        **a_part("https://t/types/price", "datatypes", **an_object(amount={"type": "number"})),
+        **a_part(
+            "https://t/groups/shop",
+            "fieldgroups",
+            definitions={"own": an_object(price={"$ref": "https://t/types/price"}, code=text)},
+            allOf=[{"$ref": "#/definitions/own"}],
+        ),
+    }
+    document = {
+        "title": "A schema",
+        "allOf": [
+            {"$ref": PROFILE_CLASS},
+            {"$ref": "https://t/groups/shop"},
+            an_object(last={"$ref": "https://t/groups/shop#/definitions/own/properties/code"}),
+        ],
+    }
+    own = {field.name: field for field in fields_of(document, known)}
+    assert own["price"].fields == (Field("amount", Kind.DOUBLE),)
+    assert own["code"].kind is own["last"].kind is Kind.STRING
+    assert all_references(document, known) == {PROFILE_CLASS, *known}
+
+
+def test_parts_that_refer_to_each_other_end():
+    known = {
+        **a_part("https://t/a", "fieldgroups", allOf=[{"$ref": "https://t/b"}]),
+        **a_part("https://t/b", "fieldgroups", allOf=[{"$ref": "https://t/a"}]),
+    }
+    with pytest.raises(InvalidField, match="refers to itself"):
+        fields_of(a_document({"$ref": "https://t/a"}), known)
+    assert all_references({"$ref": "https://t/a"}, known) == {"https://t/a", "https://t/b"}
+
+
+def test_a_class_of_ones_own_is_built_on_a_behaviour():
+    for behaviour, is_event in ((RECORD, False), (TIME_SERIES, True), (ADHOC, False)):
+        known = {
+            **STANDARD,
+            **a_part(
+                "https://t/classes/c",
+                "classes",
+                allOf=[{"$ref": behaviour}, an_object(sku={"type": "string"})],
+            ),
+        }
+        document = a_document(an_object(price={"type": "number"}), of="https://t/classes/c")
+        assert class_of(document, known) == "https://t/classes/c"
+        assert is_of_events("https://t/classes/c", known) is is_event
+        names = {field.name: field.is_required for field in fields_of(document, known)}
+        assert names.items() >= {"sku": False, "price": False}.items()
+        assert names.get("timestamp", False) is is_event
+    assert is_of_events(EVENT_CLASS)
+    assert not is_of_events(PROFILE_CLASS)
+
+
+@pytest.mark.parametrize("id", STANDARD)
+def test_every_standard_document_can_be_read(id: str):
+    fields = fields_of_part(STANDARD[id])
+    assert fields or id == ADHOC
+    if STANDARD[id]["meta:resourceType"] == "fieldgroups":
+        assert set(fields_of(a_document({"$ref": id}))) >= set(fields)

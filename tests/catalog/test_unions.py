@@ -44,6 +44,7 @@ def a_schema(title: str, *fields: Field, class_id: str = PROFILE_CLASS) -> Schem
         created_by="amy",
         created_at=now,
         updated_at=now,
+        is_event=class_id == EVENT_CLASS,
     )
 
 

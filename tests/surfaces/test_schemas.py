@@ -11,6 +11,7 @@ from tests.surfaces.client import HttpClient, problem
 
 REGISTRY = "/data/foundation/schemaregistry"
 SCHEMAS = REGISTRY + "/tenant/schemas"
+DATASETS = "/data/foundation/catalog/dataSets"
 DESCRIPTORS = REGISTRY + "/tenant/descriptors"
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
 EVENT = "https://ns.adobe.com/xdm/context/experienceevent"
@@ -256,6 +257,7 @@ async def test_a_change_that_rows_would_not_survive_is_refused(
     adobe: HttpClient, subtests: pytest.Subtests
 ):
     made = await make(adobe, a_schema(CRM))
+    assert (await adobe.post(DATASETS, json={"schemaRef": {"id": made["$id"]}})).status == 201
     for operation, said in (
         ({"op": "remove", "path": "/allOf/1"}, "is gone"),
         ({"op": "remove", "path": "/allOf/0"}, "must name one class"),

@@ -19,10 +19,10 @@ from catalog.datasets import (
     view_id,
 )
 from catalog.errors import InvalidField
+from catalog.field_documents import described
 from catalog.filters import Condition, Operator, Sort, Wanted
 from catalog.listings import DATASET_FIELDS, FILE_FIELDS
 from catalog.organisations import Scope
-from catalog.schema_documents import described
 from catalog.schemas import EVENT_UNION, PROFILE_UNION, SchemaId
 from service.surfaces.adobe.wire import Wire
 from service.surfaces.adobe.wire.batches import STATUS, STATUS_WORDS, milliseconds

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from catalog.errors import InvalidField, NotFound
+from catalog.field_documents import described
 from catalog.organisations import OrganisationId
-from catalog.schema_documents import UNION_TAG, described
+from catalog.schema_documents import UNION_TAG, references
 from catalog.schemas import (
     EVENT_CLASS,
     PROFILE_CLASS,
@@ -22,8 +22,7 @@ from catalog.schemas import (
 from catalog.unions import Union
 from service.operations.schemas import DescriptorDraft
 from service.surfaces.adobe.wire.batches import milliseconds
-
-Shown = dict[str, Any]
+from service.surfaces.adobe.wire.registry import Shown
 
 #: What the registry itself says of a resource: a caller's word on it is not kept.
 _OWN = frozenset(
@@ -40,20 +39,48 @@ _UNION_TITLES = {
     PROFILE_CLASS: "XDM Individual Profile: union",
     EVENT_CLASS: "XDM ExperienceEvent: union",
 }
-#: What listings hold of a resource for callers who ask for ids.
-_SUMMARY = ("title", "$id", "meta:altId", "version")
-_CONDITION = re.compile(r"(?P<key>[^=!<>~]+)(?:(?P<sign>==|!=)(?P<value>.*))?")
 
 
 def document(body: Mapping[str, Any]) -> Shown:
     """A schema as the caller wrote it, without what is the registry's to say."""
-    if not isinstance(body.get("description", ""), str):
+    if not isinstance(body.get("description", ""), str | None):
         raise InvalidField("description", "must be a string")
-    return {key: value for key, value in body.items() if key not in _OWN}
+    kept = {key: value for key, value in body.items() if key not in _OWN}
+    return {key: value for key, value in kept.items() if (key, value) != ("description", None)}
 
 
-def schema(found: Schema, organisation_id: OrganisationId, *, is_full: bool) -> Shown:
-    """One schema as an answer. In full: its fields in one tree, references resolved."""
+def schema(
+    found: Schema,
+    organisation_id: OrganisationId,
+    accept: str = "",
+    descriptors: Sequence[Descriptor] = (),
+) -> Shown:
+    """One schema as an answer, in the form that ``Accept`` asks for.
+
+    In full: its fields in one tree, references resolved; with its descriptors, or without what is
+    only for people, if that is asked for too.
+    """
+    shown = _shown(found, organisation_id, is_full="-full" in accept)
+    if "-desc" in accept:
+        shown["meta:descriptors"] = [descriptor(each, organisation_id) for each in descriptors]
+    return _without_text(shown) if "-notext" in accept else shown
+
+
+def _without_text(shown: Any) -> Any:
+    if isinstance(shown, list):
+        return [_without_text(each) for each in shown]
+    if not isinstance(shown, dict):
+        return shown
+    return {
+        key: {name: _without_text(each) for name, each in value.items()}
+        if key in ("properties", "definitions")
+        else _without_text(value)
+        for key, value in shown.items()
+        if not (key in ("title", "description") and isinstance(value, str))
+    }
+
+
+def _shown(found: Schema, organisation_id: OrganisationId, *, is_full: bool) -> Shown:
     tenant = tenant_id(organisation_id)
     shown = dict(found.document)
     if is_full:
@@ -70,7 +97,7 @@ def schema(found: Schema, organisation_id: OrganisationId, *, is_full: bool) -> 
         "type": "object",
         "imsOrg": organisation_id,
         "meta:class": found.class_id,
-        "meta:extends": [found.class_id, _BEHAVIOURS[found.class_id]],
+        "meta:extends": _extends(found),
         "meta:abstract": False,
         "meta:extensible": False,
         "meta:tenantNamespace": f"_{tenant}",
@@ -82,6 +109,13 @@ def schema(found: Schema, organisation_id: OrganisationId, *, is_full: bool) -> 
             "xdm:createdClientId": found.created_by,
         },
     }
+
+
+def _extends(found: Schema) -> list[str]:
+    """What a schema is built on: its class, the behaviour of that, and all it refers to."""
+    behaviour = _BEHAVIOURS[EVENT_CLASS if found.is_event else PROFILE_CLASS]
+    others = references(found.document) - {found.class_id, behaviour}
+    return [found.class_id, behaviour, *sorted(others)]
 
 
 def unions(found: Union) -> list[Shown]:
@@ -126,43 +160,6 @@ def _alt_id(union_id: str) -> str:
     return "_xdm.context." + union_id.rpartition("/")[2]
 
 
-def listing(found: Iterable[Shown], properties: Sequence[str], accept: str) -> Shown:
-    """All that meet every condition; for callers who ask for ids, a summary of each."""
-    conditions = [_condition(each) for one in properties for each in one.split(",") if each]
-    results = [each for each in found if all(condition(each) for condition in conditions)]
-    if "-id+json" in accept:
-        results = [{key: each[key] for key in _SUMMARY if key in each} for each in results]
-    return {
-        "results": results,
-        "_page": {"orderby": "created", "next": None, "count": len(results)},
-        "_links": {"next": None},
-    }
-
-
-class _Condition:
-    """One ``property`` filter: a key that is there, is equal to a value, or is not."""
-
-    def __init__(self, key: str, value: str, *, is_equal: bool | None) -> None:
-        self._key = key
-        self._value = value
-        self._is_equal = is_equal
-
-    def __call__(self, shown: Shown) -> bool:
-        found = shown.get(self._key)
-        if self._is_equal is None:
-            return found is not None
-        values = found if isinstance(found, list) else [found]
-        return (self._value in values) is self._is_equal
-
-
-def _condition(text: str) -> _Condition:
-    match = _CONDITION.fullmatch(text.strip())
-    if match is None:
-        raise InvalidField("property", f"{text!r} must be KEY, KEY==VALUE or KEY!=VALUE")
-    is_equal = None if match["sign"] is None else match["sign"] == "=="
-    return _Condition(match["key"], match["value"] or "", is_equal=is_equal)
-
-
 class NewDescriptor(BaseModel):
     """The body of a call that names an identity. Other keys are kept and echoed."""
 
@@ -172,8 +169,8 @@ class NewDescriptor(BaseModel):
     source_schema: str = Field(alias="xdm:sourceSchema", min_length=1)
     source_property: str = Field(alias="xdm:sourceProperty", pattern=r"^(/[^/]+)+$")
     namespace: str = Field(alias="xdm:namespace", min_length=1, max_length=255)
-    property: Literal["xdm:code", "xdm:id"] = Field("xdm:code", alias="xdm:property")
-    is_primary: StrictBool = Field(default=False, alias="xdm:isPrimary")
+    property: Literal["xdm:code", "xdm:id"] | None = Field("xdm:code", alias="xdm:property")
+    is_primary: StrictBool | None = Field(default=False, alias="xdm:isPrimary")
 
     def draft(self, body: Mapping[str, Any]) -> DescriptorDraft:
         return DescriptorDraft(
@@ -181,14 +178,36 @@ class NewDescriptor(BaseModel):
             path=tuple(self.source_property[1:].split("/")),
             namespace=self.namespace,
             is_by_number=self.property == "xdm:id",
-            is_primary=self.is_primary,
+            is_primary=bool(self.is_primary),
             document={
                 "xdm:sourceVersion": 1,
-                "xdm:property": self.property,
-                **body,
-                "xdm:isPrimary": self.is_primary,
+                **{key: value for key, value in body.items() if value is not None},
+                "xdm:property": self.property or "xdm:code",
+                "xdm:isPrimary": bool(self.is_primary),
             },
         )
+
+
+class OtherDescriptor(BaseModel):
+    """The body of a call that says something else of a schema. It is kept and echoed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str = Field(alias="@type", pattern=r"^xdm:[A-Za-z0-9]{1,100}$")
+    source_schema: str = Field(alias="xdm:sourceSchema", min_length=1)
+
+
+def descriptors(found: Sequence[Descriptor], organisation_id: OrganisationId, accept: str) -> Shown:
+    """All descriptors by their types: as ids, as paths, or whole, as ``Accept`` asks for."""
+    by_type: dict[str, list[Any]] = {}
+    for each in found:
+        form: Any = descriptor(each, organisation_id)
+        if "-id+json" in accept:
+            form = each.id
+        elif "-link+json" in accept:
+            form = f"/tenant/descriptors/{each.id}"
+        by_type.setdefault(each.type, []).append(form)
+    return dict(by_type)
 
 
 def descriptor(found: Descriptor, organisation_id: OrganisationId) -> Shown:
@@ -196,7 +215,7 @@ def descriptor(found: Descriptor, organisation_id: OrganisationId) -> Shown:
     return {
         **found.document,
         "@id": found.id,
-        "@type": "xdm:descriptorIdentity",
+        "@type": found.type,
         "imsOrg": organisation_id,
         "version": "1",
         "meta:containerId": "tenant",
