@@ -115,19 +115,20 @@ class _Merging:
         size_bytes = sum(sum(file.layout.column_bytes.values()) for file in self._opened)
         depth = depth_for(size_bytes)
         row_count = 0
-        with self._files.create(f"{folder}/{number:04d}-{self._kind}.arrow") as sink:
-            writer = StoreFileWriter(
+        with (
+            self._files.create(f"{folder}/{number:04d}-{self._kind}.arrow") as sink,
+            StoreFileWriter(
                 sink,
                 self._schema,
                 depth=depth,
                 secret=self._secret,
                 words=common_words(self._opened),
-            )
+            ) as writer,
+        ):
             for prefix in range(1 << depth):
                 rows = self._rows(prefix, depth)
                 writer.write(prefix, rows)
                 row_count += rows.num_rows
-            writer.close()
         written = sink.written()
         return NewStoreFile(
             kind=self._kind,

@@ -164,9 +164,8 @@ def _labels(components: Sequence[Component]) -> bytes:
 
 def _stored(rows: pa.Table) -> bytes:
     sink = io.BytesIO()
-    writer = StoreFileWriter(sink, rows.schema, depth=0, secret=None)
-    writer.write(0, rows)
-    writer.close()
+    with StoreFileWriter(sink, rows.schema, depth=0, secret=None) as writer:
+        writer.write(0, rows)
     return sink.getvalue()
 
 

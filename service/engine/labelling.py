@@ -87,15 +87,16 @@ class Labeller:
             is_main = self._marked(numbered, depth)
             representative, size = components.representatives(is_main), components.sizes()
             del components
-            with self._files.create(key) as sink:
-                file_depth = max(depth, depth_for(numbered.identity_count * ROW_BYTES))
-                writer = StoreFileWriter(sink, SCHEMA, depth=file_depth, secret=None)
+            file_depth = max(depth, depth_for(numbered.identity_count * ROW_BYTES))
+            with (
+                self._files.create(key) as sink,
+                StoreFileWriter(sink, SCHEMA, depth=file_depth, secret=None) as writer,
+            ):
                 for bucket in range(1 << depth):
                     rows = numbered.numbers(bucket)
                     writer.write_sorted(
                         _rows(numbered, bucket, representative[rows], size[rows], is_main[rows])
                     )
-                writer.close()
             row_count = numbered.identity_count
         written = sink.written()
         return NewLabelling(

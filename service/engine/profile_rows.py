@@ -153,14 +153,15 @@ def _write(
     depth = depth_for(target.rows.size_bytes)
     row_count = 0
     words = target.words.found() if target.words is not None else None
-    with files.create(f"{folder}/{target.kind}.arrow") as writing:
-        writer = StoreFileWriter(writing, target.schema, depth=depth, secret=secret, words=words)
+    with (
+        files.create(f"{folder}/{target.kind}.arrow") as writing,
+        StoreFileWriter(writing, target.schema, depth=depth, secret=secret, words=words) as writer,
+    ):
         for rows in target.rows.slices(depth):
             finished = target.finish(rows)
             writer.write_sorted(finished)
             row_count += finished.num_rows
             report(finished.nbytes)
-        writer.close()
     written = writing.written()
     return NewStoreFile(
         kind=target.kind,

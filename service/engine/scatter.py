@@ -92,12 +92,13 @@ class Scatter:
     def _write(self, key: str, rows: pa.Table) -> None:
         profile = keys_of(rows, PROFILE_HI, PROFILE_LO)
         in_order = rows.unify_dictionaries().take(pa.array(ordered(profile.hi, profile.lo)))
-        with self.files.create(key) as sink:
-            writer = StoreFileWriter(
+        with (
+            self.files.create(key) as sink,
+            StoreFileWriter(
                 sink, rows.schema, depth=self.depth, secret=None, cut_at=PROFILE_HI
-            )
+            ) as writer,
+        ):
             writer.write_sorted(in_order)
-            writer.close()
 
     def _open(self, number: int) -> StoreFile:
         return StoreFile(self.files.open(self.snapshot.files[number].key))

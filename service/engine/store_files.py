@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,10 @@ def first_key(prefix: int, depth: int) -> int:
 
 
 class StoreFileWriter:
-    """Writes one store file, prefix by prefix in ascending order."""
+    """Writes one store file, prefix by prefix in ascending order.
+
+    In a ``with`` block it is closed at the end, unless the block fails.
+    """
 
     def __init__(
         self,
@@ -156,6 +160,18 @@ class StoreFileWriter:
         keys = rows.column(self._cut_at).to_numpy()
         for prefix, start, stop in _runs(prefixes(keys, self._depth)):
             self.write(prefix, rows.slice(start, stop - start))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
 
     def close(self) -> None:
         """Write the footer. The sink is left open: it is its owner's to publish."""

@@ -48,8 +48,13 @@ class Writing:
     closed = False
 
     def write(self, data: bytes | memoryview) -> int:
-        self._hash.update(data)
-        self.size_bytes += self._file.write(data)
+        rest = memoryview(data).cast("B")
+        self._hash.update(rest)
+        while rest.nbytes:
+            # A disk that is nearly full takes a part and says so; so does Linux beyond 2 GiB.
+            taken = self._file.write(rest)
+            self.size_bytes += taken
+            rest = rest[taken:]
         return len(data)
 
     def flush(self) -> None:

@@ -1,9 +1,11 @@
+import hashlib
+import io
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.storage.files import Files
+from service.storage.files import Files, Writing
 
 
 def a_table_under(key: str, files: Files) -> None:
@@ -33,3 +35,51 @@ def test_an_empty_file_opens(tmp_path):
     with files.create("empty"):
         pass
     assert files.open("empty").read() == b""
+
+
+class Reluctant(io.BytesIO):
+    """Takes a few bytes at a time, as raw files may."""
+
+    def write(self, data):
+        return super().write(data[:3])
+
+
+def test_what_a_disk_takes_bit_by_bit_is_written_whole():
+    disk = Reluctant()
+    writing = Writing("key", disk)
+    assert writing.write(b"0123456789") == 10
+    assert writing.write(memoryview(b"abc")) == 3
+    assert disk.getvalue() == b"0123456789abc"
+    assert (writing.size_bytes, writing.tell()) == (13, 13)
+    assert writing.written().sha256 == hashlib.sha256(b"0123456789abc").hexdigest()
+
+
+def test_everything_below_a_folder_is_found_and_nothing_elsewhere(tmp_path):
+    files = Files(tmp_path)
+    for key in ("a/b/1", "a/2", "ab/3"):
+        with files.create(key) as file:
+            file.write(b"x")
+    (tmp_path / "a/b/.1.cd.partial").touch()
+    with files.scratch("a") as scratch:
+        (scratch / "spilt").touch()
+        assert sorted(key.rpartition("/")[2] for key in files.below("a")) == [
+            ".1.cd.partial",
+            "1",
+            "2",
+            "spilt",
+        ]
+    assert list(files.below("nowhere")) == []
+
+
+def test_tidying_removes_what_is_empty_and_nothing_else(tmp_path):
+    files = Files(tmp_path)
+    with files.create("a/b/c/1") as file:
+        file.write(b"x")
+    (tmp_path / "a/empty/deeper").mkdir(parents=True)
+    files.tidy("a")
+    assert [path.name for path in sorted((tmp_path / "a").iterdir())] == ["b"]
+    assert files.delete("a/b/c/1")
+    assert not files.delete("a/b/c/1")
+    files.tidy("a")
+    files.tidy("a")
+    assert not (tmp_path / "a").exists()
