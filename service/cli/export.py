@@ -166,8 +166,8 @@ async def follow(
                 progress.update(
                     task,
                     description=f"export job {id}: {seen.get('phase', job['status'].lower())}",
-                    completed=seen.get("done", 0),
-                    total=seen.get("total"),
+                    completed=seen.get("percent", 0),
+                    total=100 if seen.get("percent") else None,
                     note=_note(seen),
                 )
 

@@ -91,6 +91,27 @@ async def test_a_new_default_takes_the_place_of_the_old_one(adobe: HttpClient):
     assert (await show(adobe, second))["default"] is False
 
 
+async def test_a_new_policy_on_edge_takes_the_place_of_the_old_one(adobe: HttpClient):
+    first = await make(adobe, name="First", isActiveOnEdge="true")
+    events = {"name": "_xdm.context.experienceevent"}
+    second = await make(adobe, name="Second", isActiveOnEdge=True, schema=events)
+    shown = await show(adobe, first)
+    assert (shown["isActiveOnEdge"], shown["version"]) == (False, 2)
+    assert (await show(adobe, second))["isActiveOnEdge"] is True
+    assert (await adobe.delete(f"{POLICIES}/{first['id']}")).status == 200
+
+
+async def test_an_organisation_has_five_policies_at_most(adobe: HttpClient, foreign: HttpClient):
+    made = [await make(adobe, name=f"Policy {n}") for n in range(5)]
+    answer = await adobe.post(POLICIES, json={"name": "One too many"})
+    body = await answer.json()
+    assert problem(body) == (400, "invalid")
+    assert "5 merge policies" in body["detail"]
+    assert (await make(foreign, name="Theirs"))["version"] == 1
+    await adobe.delete(f"{POLICIES}/{made[0]['id']}")
+    await make(adobe, name="Another")
+
+
 async def test_bad_policies_are_refused_with_the_place(
     adobe: HttpClient, subtests: pytest.Subtests
 ):
