@@ -334,4 +334,4 @@ async def test_schemas_that_type_a_field_apart_widen_or_do_not_agree(adobe, subt
             body = await answer.json()
             assert problem(body) == (409, "conflict")
             assert "field x cannot be in the union" in body["detail"]
-            assert "'Wide'" in body["detail"]
+            assert "'Other'" in body["detail"]
