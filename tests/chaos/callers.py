@@ -88,7 +88,8 @@ class Callers:
         self._destination = await self._dataset("exported", PROFILE_UNION)
         sent = [await self._ingest(variant) for variant in (*PEOPLE_FILES, *CLICK_FILES)]
         for id in sent:
-            await self._follow_batch(id)
+            if await self._follow_batch(id) != "success":
+                raise RuntimeError(f"batch {id} failed before anything was attacked")
 
     def start(self) -> None:
         """Let everybody call until :meth:`finish`."""
@@ -151,13 +152,14 @@ class Callers:
             sent.is_given_up = True
         return id
 
-    async def _follow_batch(self, id: str) -> None:
+    async def _follow_batch(self, id: str) -> str:
+        """Wait until a batch has ended; return how."""
         while True:
             shown = (await self.call("GET", f"{CATALOG}/batches/{id}"))[id]
             if shown["status"] in {"success", "failed", "aborted"}:
                 if shown["status"] == "success" and self.ledger.batches[id].is_given_up:
                     self.ledger.accuse(f"batch {id} was given up and is active")
-                return
+                return str(shown["status"])
             await asyncio.sleep(POLL_SECONDS)
 
     async def _revert(self, id: str) -> None:

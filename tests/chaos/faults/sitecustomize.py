@@ -42,29 +42,29 @@ def make_fallible(module):
     opened, read, write = module.Files.open, module.Files.read, module.Writing.write
 
     @contextmanager
-    def fallible_create(self, key):
+    def fallible_create(self, *args):
         touch("writes")
-        with create(self, key) as writing:
+        with create(self, *args) as writing:
             yield writing
             touch("writes")  # in place of fsync
 
     @contextmanager
-    def fallible_scratch(self):
+    def fallible_scratch(self, *args):
         touch("writes")
-        with scratch(self) as folder:
+        with scratch(self, *args) as folder:
             yield folder
 
     def fallible_write(self, data):
         touch("writes")
         return write(self, data)
 
-    def fallible_open(self, key):
+    def fallible_open(self, *args):
         touch("reads")
-        return opened(self, key)
+        return opened(self, *args)
 
-    def fallible_read(self, key, start, length):
+    def fallible_read(self, *args):
         touch("reads")
-        return read(self, key, start, length)
+        return read(self, *args)
 
     module.Files.create, module.Files.scratch = fallible_create, fallible_scratch
     module.Files.open, module.Files.read = fallible_open, fallible_read
