@@ -33,6 +33,10 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"  # a caller stopped it; nothing it wrote is ever visible
 
 
+#: Why a job was taken from its worker, in its history.
+WENT_SILENT = "the worker went silent"
+
+
 class JobEvent(StrEnum):
     CLAIM = "claim"
     COMPLETE = "complete"

@@ -45,7 +45,7 @@ from service.surfaces.http import (
     answer,
     dress,
 )
-from service.telemetry import DURATIONS, REQUESTS
+from service.telemetry import BYTES, DURATIONS, REQUESTS
 
 LOG = structlog.stdlib.get_logger("service.calls")
 
@@ -149,17 +149,18 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id
     started = time.perf_counter()
     with structlog.contextvars.bound_contextvars(request_id=request_id):
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        status, sent_bytes = HTTPStatus.INTERNAL_SERVER_ERROR.value, 0
         try:
             response = await _answered(request, handler)
             status = response.status
+            sent_bytes = _body_bytes(response)
         except ConnectionError:
             status = _CALLER_WENT_AWAY
             raise
         else:
             return response
         finally:
-            _note(request, status, time.perf_counter() - started)
+            _note(request, status, time.perf_counter() - started, sent_bytes)
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -196,11 +197,20 @@ def _request_id(request: web.Request) -> str:
     return offered if _SANE_ID.fullmatch(offered) else uuid4().hex
 
 
-def _note(request: web.Request, status: int, seconds: float) -> None:
-    """One line and two metrics. Never the query: one known client puts its secret there."""
+def _body_bytes(response: web.StreamResponse) -> int:
+    """The length of an answer's body: of one that is sent already, or one that will be."""
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        return len(response.body)
+    return response.body_length
+
+
+def _note(request: web.Request, status: int, seconds: float, sent_bytes: int) -> None:
+    """One line and a few metrics. Never the query: one known client puts its secret there."""
     route = written(request)
     REQUESTS.labels(request.method, route, status).inc()
     DURATIONS.labels(request.method, route).observe(seconds)
+    BYTES.labels(route, "in").inc(request.content.total_bytes)
+    BYTES.labels(route, "out").inc(sent_bytes)
     caller = request.get(CALLER)
     who = (
         {

@@ -29,6 +29,7 @@ from service.operations.export_jobs import ExportJobs
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
+from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
 from service.operations.previews import Previews
 from service.operations.rates import Rates
@@ -168,6 +169,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
             most_files=settings.ingestion.batch_files,
         ),
         merge_policies=MergePolicies(database, most=settings.limit.merge_policies),
+        monitoring=Monitoring(database),
         namespaces=Namespaces(database),
         previews=Previews(
             database,

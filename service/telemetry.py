@@ -27,6 +27,34 @@ DURATIONS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 
+BYTES = Counter(
+    "profile_exports_bytes",
+    "Bytes of bodies: in, as they came, and out, as they were sent.",
+    ["route", "direction"],
+)
+
+#: From an export of nothing to one of a billion rows.
+_JOB_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
+JOB_SECONDS = Histogram(
+    "profile_exports_job_seconds",
+    "Time from a job's first claim to its end, by any worker.",
+    ["kind", "outcome"],
+    buckets=_JOB_BUCKETS,
+)
+JOB_WAIT_SECONDS = Histogram(
+    "profile_exports_job_wait_seconds",
+    "Time a job waited for its first claim.",
+    ["kind"],
+    buckets=_JOB_BUCKETS,
+)
+JOBS = Gauge("profile_exports_jobs", "Jobs that wait and run.", ["kind", "state"])
+OLDEST_JOB_SECONDS = Gauge(
+    "profile_exports_oldest_job_seconds", "Age of the oldest of them.", ["kind", "state"]
+)
+LEASES_LOST = Counter(
+    "profile_exports_leases_lost", "Jobs that were taken from a worker that went silent."
+)
+
 CONNECTIONS = Gauge("profile_exports_connections", "Connections that are open.")
 CUT_OFF = Counter(
     "profile_exports_connections_cut_off", "Connections ended by us, and what for.", ["reason"]

@@ -23,6 +23,7 @@ from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
+from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
 from service.operations.previews import Previews
 from service.operations.readiness import Readiness
@@ -65,6 +66,7 @@ class Operations:
     export_jobs: ExportJobs
     large_files: LargeFiles
     merge_policies: MergePolicies
+    monitoring: Monitoring
     namespaces: Namespaces
     previews: Previews
     readiness: Readiness

@@ -23,7 +23,8 @@ async def ready(request: web.Request) -> web.Response:
     return answer({"status": "unready", "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def metrics(_request: web.Request) -> web.Response:
+async def metrics(request: web.Request) -> web.Response:
+    await request.app[OPERATIONS].monitoring.look()
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

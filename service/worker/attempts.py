@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from catalog.batches import BatchError
-from catalog.jobs import Job, JobError, JobEvent, JobKind
+from catalog.jobs import WENT_SILENT, Job, JobError, JobEvent, JobKind
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
@@ -65,7 +65,7 @@ async def give_up(
 async def release_expired(database: Database, *, limit: int, actor: str) -> int:
     """Take jobs from workers that went silent; return how many."""
     count = 0
-    lost = JobError(code="lease_expired", message="the worker went silent")
+    lost = JobError(code="lease_expired", message=WENT_SILENT)
     while True:
         async with database.transaction() as db:
             job = await JobStore(db).expired()
