@@ -17,7 +17,6 @@ from catalog.batches import (
     BatchMetric,
     BatchState,
     DatasetFile,
-    FileFormat,
     InputFormat,
     NewBatch,
     NewDatasetFile,
@@ -29,7 +28,8 @@ from catalog.filters import Wanted
 from catalog.jobs import JobId
 from catalog.organisations import Scope
 from catalog.store import filters, queries
-from catalog.store.database import Connection, Record
+from catalog.store.batch_rows import batch_of
+from catalog.store.database import Connection
 from catalog.store.listing_columns import BATCH_COLUMNS
 
 SQL = queries.beside(__file__)
@@ -81,14 +81,14 @@ class BatchStore:
         row = await SQL["find"].row(self._db, **_of(scope), id=id)
         if row is None:
             raise NotFound("batch", id)
-        return _batch(row)
+        return batch_of(row)
 
     async def lock(self, scope: Scope, id: BatchId) -> Batch:
         """Find a batch and hold it against every change until the transaction ends."""
         row = await SQL["lock"].row(self._db, **_of(scope), id=id)
         if row is None:
             raise NotFound("batch", id)
-        return _batch(row)
+        return batch_of(row)
 
     async def predecessors(
         self, scope: Scope, dataset_id: str, replay: Replay
@@ -105,7 +105,7 @@ class BatchStore:
 
     async def of_job(self, job_id: JobId) -> tuple[Batch, ...]:
         """The batches a job fills, by their place among them."""
-        return tuple(_batch(row) for row in await SQL["of_job"].rows(self._db, job_id=job_id))
+        return tuple(batch_of(row) for row in await SQL["of_job"].rows(self._db, job_id=job_id))
 
     async def listing(
         self, scope: Scope, wanted: Wanted, *, skip: int, most: int
@@ -114,7 +114,7 @@ class BatchStore:
         rows = await filters.page(
             self._db, SQL["listing"], BATCH_COLUMNS, wanted, limit=most, skip=skip, **_of(scope)
         )
-        return tuple(_batch(row) for row in rows)
+        return tuple(batch_of(row) for row in rows)
 
     async def describe(
         self,
@@ -131,7 +131,7 @@ class BatchStore:
         )
         if row is None:
             raise NotFound("batch", id)
-        return _batch(row)
+        return batch_of(row)
 
     async def next_ingest_number(self, scope: Scope) -> int:
         """Take the sandbox's next place in merge order; its row stays locked until the end.
@@ -161,7 +161,7 @@ class BatchStore:
             found = await self.find(scope, id)
             LIFECYCLE.after(found.state, BatchEvent.COMPLETE, id=id)  # refuses, naming the state
             raise Conflict(f"batch {id} was moved by someone else: ask again")
-        return _batch(row)
+        return batch_of(row)
 
     async def give_up(
         self,
@@ -184,7 +184,7 @@ class BatchStore:
             actor=actor,
             errors=[asdict(error) for error in errors],
         )
-        return _batch(row) if row else None
+        return batch_of(row) if row else None
 
     async def withdraw(
         self, scope: Scope, ids: Sequence[BatchId], event: BatchEvent, *, actor: str
@@ -324,7 +324,7 @@ class BatchStore:
         )
         if row is None:
             raise AssertionError("an insert answers with its row")
-        return _batch(row)
+        return batch_of(row)
 
     async def _finish(
         self,
@@ -369,44 +369,3 @@ def _replay_document(replay: Replay | None) -> dict[str, Any] | None:
     if replay is None:
         return None
     return {"predecessors": list(replay.predecessors), "reason": replay.reason}
-
-
-def _replay(document: dict[str, Any] | None) -> Replay | None:
-    if document is None:
-        return None
-    return Replay(
-        predecessors=tuple(BatchId(id) for id in document["predecessors"]),
-        reason=document["reason"],
-    )
-
-
-def _batch(row: Record) -> Batch:
-    return Batch(
-        id=row["id"],
-        dataset_id=row["dataset_id"],
-        state=BatchState(row["state"]),
-        input_format=InputFormat(
-            **{**row["input_format"], "format": FileFormat(row["input_format"]["format"])}
-        ),
-        external_id=row["external_id"],
-        tags=row["tags"],
-        replay=_replay(row["replay"]),
-        tolerated_percentage=row["tolerated_percentage"],
-        has_diagnostics=row["has_diagnostics"],
-        ingest_number=row["ingest_number"],
-        job_id=row["job_id"],
-        is_worked_on=row["is_worked_on"],
-        progress=row.get("progress") or {},
-        metrics={BatchMetric(name): count for name, count in row["metrics"].items()},
-        errors=tuple(
-            BatchError(**{**error, "rows": tuple(error["rows"])}) for error in row["errors"]
-        ),
-        ignored_fields=tuple(row["ignored_fields"]),
-        version=row["version"],
-        created_by=row["created_by"],
-        updated_by=row["updated_by"] or row["created_by"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-    )

@@ -343,7 +343,8 @@ async def test_bad_descriptors_are_refused(adobe: HttpClient, subtests: pytest.S
         ({"xdm:namespace": {"a": 1}}, "xdm:namespace"),
         ({"xdm:property": "xdm:name"}, "xdm:property"),
         ({"xdm:isPrimary": "perhaps"}, "xdm:isPrimary"),
-        ({"@type": "xdm:descriptorOneToOne"}, "@type"),
+        ({"@type": "OneToOne"}, "@type"),
+        ({"@type": None}, "@type"),
     ):
         with subtests.test(f"{more} {said}"):
             answer = await named(adobe, schema, "/_yourTenantId/systemIdentifier/crmId", **more)
