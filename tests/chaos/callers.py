@@ -169,8 +169,24 @@ class Callers:
         except Refused:
             self.ledger.batches[id].is_reverted = False  # it failed: there is nothing to revert
 
+    async def export(self) -> str:
+        """Export once and wait for the end; return it."""
+        id, job = await self._submit(stitched=True, events=True)
+        await self._follow_job(id, job)
+        return job.shown[-1]
+
     async def _exporting(self, rng: Random) -> None:
-        stitched, events = rng.random() < 0.6, rng.random() < 0.6
+        id, job = await self._submit(stitched=rng.random() < 0.6, events=rng.random() < 0.6)
+        if rng.random() < CANCELLED_SHARE:
+            await asyncio.sleep(rng.expovariate(0.7))
+            await self._cancel(id, job)
+        await self._follow_job(id, job)
+        if job.shown[-1] == "SUCCEEDED":
+            await self._download(job.batch_id, rng)
+        else:
+            await self._find_nothing(job.batch_id)
+
+    async def _submit(self, *, stitched: bool, events: bool) -> tuple[int, AskedJob]:
         order: dict[str, Any] = {
             "destination": {"datasetId": self._destination},
             "schema": {"name": "_xdm.context.profile"},
@@ -183,14 +199,7 @@ class Callers:
         id, batch_id = int(shown["id"]), str(shown["destination"]["batchId"])
         job = AskedJob(batch_id=batch_id, is_stitched=stitched, has_events=events)
         self.ledger.jobs[id] = job
-        if rng.random() < CANCELLED_SHARE:
-            await asyncio.sleep(rng.expovariate(0.7))
-            await self._cancel(id, job)
-        await self._follow_job(id, job)
-        if job.shown[-1] == "SUCCEEDED":
-            await self._download(batch_id, rng)
-        else:
-            await self._find_nothing(batch_id)
+        return id, job
 
     async def _cancel(self, id: int, job: AskedJob) -> None:
         with self._doing(Moment.CANCELLING):

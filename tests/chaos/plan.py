@@ -93,8 +93,8 @@ MISHAPS: Sequence[tuple[int, Target, Deed]] = (
 KILLS_PER_MISHAP = 4
 
 #: Between two attacks, on average. New processes take one to two seconds to be of use again.
-MEAN_PAUSE_SECONDS = 1.6
-LONGEST_PAUSE_SECONDS = 5.0
+MEAN_PAUSE_SECONDS = 1.3
+LONGEST_PAUSE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

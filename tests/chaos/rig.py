@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from socket import socket
@@ -101,8 +101,9 @@ class Kept:
 class Rig:
     """The service of one run, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
+        self._settings = {**SETTINGS, **settings}
         self.data_dir = folder / "data"
         self.postgres = EmbeddedPostgres(folder / "postgres")
         self.proxy = Proxy(Path())
@@ -153,7 +154,7 @@ class Rig:
         user, password = quote(known["user"]), quote(known["password"])
         return {
             **{name: value for name, value in os.environ.items() if "PROFILE_EXPORTS" not in name},
-            **SETTINGS,
+            **self._settings,
             "DATABASE_URL": f"postgresql://{user}:{password}@127.0.0.1:{self.proxy.port}/"
             f"{known['database']}",
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "faults"), str(ROOT)]),
@@ -242,13 +243,16 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(folder: Path | None = None) -> AsyncIterator[Rig]:
-    """A service that runs for as long as the block lasts; its folder stays when one is named."""
+async def running(folder: Path | None = None, **settings: str) -> AsyncIterator[Rig]:
+    """A service that runs for as long as the block lasts; its folder stays when one is named.
+
+    ``settings`` are variables of its environment that are to differ from :data:`SETTINGS`.
+    """
     with tempfile.TemporaryDirectory(prefix="chaos-") as own:
         place = folder or Path(own)
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o711)  # root's PostgreSQL is another user's, who passes through
-        rig = Rig(place)
+        rig = Rig(place, settings)
         try:
             await rig.start()
             yield rig

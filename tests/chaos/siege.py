@@ -43,10 +43,7 @@ class Siege:
 
     async def run(self, attacks: tuple[Attack, ...]) -> None:
         with self._timed("start"):
-            await self._until_ready()
-            shown = await asyncio.to_thread(self.rig.command, "credentials", "--json")
-            callers = Callers(self.rig.base_url, json.loads(shown.stdout), self.report.seed)
-            await callers.prepare()
+            callers = await enter(self.rig, self.report.seed)
         try:
             with self._timed("attack"):
                 await self._attack(attacks, callers)
@@ -83,13 +80,6 @@ class Siege:
                 self._accuse(await glances.glance(db))
         except (OSError, TimeoutError, Obstacle, asyncpg.PostgresError, asyncpg.InterfaceError):
             return  # it is PostgreSQL that was attacked: the next look is soon
-
-    async def _until_ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not await asyncio.to_thread(_is_ready, self.rig.base_url):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the service did not start: see {self.rig.log('server')}")
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _until_all_ended(self) -> None:
         """Every accepted job reaches an end, once it is left alone."""
@@ -170,6 +160,23 @@ class Siege:
         finally:
             self.report.seconds[stage] = time.monotonic() - began_at
             self.say(f"{stage}: {self.report.seconds[stage]:.1f} s")
+
+
+async def enter(rig: Rig, seed: int) -> Callers:
+    """Wait until a service takes calls, and fill it; return those who will call it."""
+    await until_ready(rig)
+    shown = await asyncio.to_thread(rig.command, "credentials", "--json")
+    callers = Callers(rig.base_url, json.loads(shown.stdout), seed)
+    await callers.prepare()
+    return callers
+
+
+async def until_ready(rig: Rig) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not await asyncio.to_thread(_is_ready, rig.base_url):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the service did not start: see {rig.log('server')}")
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _is_ready(base_url: str) -> bool:
