@@ -5,6 +5,7 @@ Cells are texts and are read as texts in JSON are; an empty cell is an absent fi
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from catalog.errors import Invalid
@@ -44,31 +46,84 @@ KEPT_CHARACTERS = 1 << 10
 #: was never closed and took it in.
 _END = b"\x1eend of rows\x1e"
 
+#: Stands where bytes are not UTF-8: the last code point, which is none for texts.
+_NO_TEXT = "\U0010ffff"
+_MARKING = "profile-exports-marks"
+_UTF_8 = codecs.getincrementaldecoder("utf-8")
+
 _NESTED = frozenset({Kind.ARRAY, Kind.MAP, Kind.IDENTITY_MAP, Kind.SEGMENT_MEMBERSHIP})
 
 
 class _Ended(io.RawIOBase):
-    """A file with a last row of our own."""
+    """A file as text, with a last row of our own.
 
-    def __init__(self, source: Source, start: bytes, end: bytes) -> None:
+    Arrow hands on no row that is not UTF-8 and has too many cells, not even to be refused. So
+    what is not UTF-8 is marked by a character that no text has.
+    """
+
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._ready = start
-        self._end = end
-        #: Bytes of the file handed on.
+        self._rest = b""
+        self._ready = b""
+        self._end = b""
+        #: Bytes handed on.
         self.position = 0
+        #: Something was marked.
+        self.is_marked = False
+
+    def begin(self) -> bytes:
+        """Give the first block, which stays to be read."""
+        self._fill(BLOCK_BYTES)
+        self._ready = self._ready.removeprefix(b"\xef\xbb\xbf")
+        return self._ready
+
+    def end_with(self, row: bytes) -> None:
+        self._end = row
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1, /) -> bytes:
         """Give as much as was asked for: Arrow takes less for a block of its own."""
-        while len(self._ready) < size and (more := self._source.read(size - len(self._ready))):
-            self._ready += more
+        self._fill(size)
         if len(self._ready) < size:
             self._ready, self._end = self._ready + self._end, b""
         data, self._ready = self._ready[:size], self._ready[size:]
         self.position += len(data)
         return data
+
+    def _fill(self, size: int) -> None:
+        while len(self._ready) < size and (more := self._source.read(size - len(self._ready))):
+            self._ready += self._text(self._rest + more)
+        if len(self._ready) < size and self._rest:
+            self._ready += self._marked(self._rest)
+            self._rest = b""
+
+    def _text(self, data: bytes) -> bytes:
+        """Mark what is no text; what may be the start of a character waits for the next bytes."""
+        if data.isascii():
+            self._rest = b""
+            return data
+        decoder = _UTF_8()
+        try:
+            decoder.decode(data)
+        except UnicodeDecodeError:
+            self._rest = b""
+            return self._marked(data)
+        self._rest, _ = decoder.getstate()
+        return data[: len(data) - len(self._rest)]
+
+    def _marked(self, data: bytes) -> bytes:
+        self.is_marked = True
+        return data.decode(errors=_MARKING).encode()
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return _NO_TEXT, error.end
+
+
+codecs.register_error(_MARKING, _mark)
 
 
 class _Misshapen(NamedTuple):
@@ -91,12 +146,13 @@ class CsvReader:
 
     def work(self, source: Source) -> Iterator[Step]:
         """Yield the file's rows in order. Raises :class:`FileRefused` where that ends early."""
-        start = source.read(BLOCK_BYTES).removeprefix(b"\xef\xbb\xbf")
+        ended = _Ended(source)
+        start = ended.begin()
         if not start.strip():
             raise FileRefused("the file is empty", code=EMPTY_FILE)
         header = self._header(start)
         end = self._reading.delimiter.encode().join([_END] * len(header))
-        ended = _Ended(source, start, b"\n" + end + b"\n")
+        ended.end_with(b"\n" + end + b"\n")
         file = pa.PythonFile(ended, mode="r")
         bad: list[_Misshapen] = []
         next_row = 1
@@ -108,7 +164,8 @@ class CsvReader:
             next_row = int(numbers[-1]) + 1 if count else next_row
             around = tuple(each for each in bad if each.row < next_row or is_last)
             del bad[: len(around)]
-            yield Step(partial(self._rows, batch, numbers, around, header), ended.position)
+            convert = self._doubtful_rows if ended.is_marked else self._rows
+            yield Step(partial(convert, batch, numbers, around, header), ended.position)
 
     def _batches(
         self, file: pa.NativeFile, header: list[str], bad: list[_Misshapen]
@@ -235,6 +292,23 @@ class CsvReader:
         )
         return rows.without(misfits, UNREADABLE_ROW)
 
+    def _doubtful_rows(
+        self,
+        batch: pa.RecordBatch,
+        numbers: Positions,
+        misshapen: tuple[_Misshapen, ...],
+        header: list[str],
+    ) -> Rows:
+        """Read rows some of which may have marks where they are not UTF-8, and refuse those."""
+        rows = self._rows(batch, numbers, misshapen, header)
+        marked = np.zeros(batch.num_rows, bool)
+        for column in batch.columns:
+            has_mark = pc.match_substring(column.cast(pa.string(), safe=False), _NO_TEXT)
+            marked |= pc.fill_null(has_mark, False).to_numpy(zero_copy_only=False)  # noqa: FBT003
+        wrong = np.isin(rows.numbers, numbers[marked])
+        misfits = [Misfit(np.flatnonzero(wrong), "the row is not UTF-8")] if wrong.any() else []
+        return rows.without(misfits, UNREADABLE_ROW)
+
     def _column(
         self, field: Field, path: str, cells: dict[str, Column], count: int, misfits: list[Misfit]
     ) -> Column:
@@ -257,11 +331,11 @@ def _original(
 ) -> bytes | Mapping[str, object]:
     """Give a row's cells by the field they are of, or the text that has too many or too few."""
     if number in misshapen:
-        return misshapen[number].encode(errors="replace")
+        return misshapen[number].replace(_NO_TEXT, "\ufffd").encode(errors="replace")
     (position,) = np.flatnonzero(numbers == number)
     found = {field: column[int(position)] for field, column in cells.items()}
     return {
-        field: cell.as_buffer().to_pybytes().decode(errors="replace")
+        field: cell.as_buffer().to_pybytes().decode(errors="replace").replace(_NO_TEXT, "\ufffd")
         for field, cell in found.items()
         if cell.is_valid
     }

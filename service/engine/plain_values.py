@@ -45,7 +45,7 @@ def plain(column: Column, kind: Kind) -> Column | None:
     if kind is Kind.STRING:
         return _texts(column)
     if pt.is_string(column.type):
-        return read_texts(column, kind)
+        return read_texts(_valid_utf8(column), kind)
     return _CONVERTERS[kind](column)
 
 
@@ -144,6 +144,8 @@ def _are_exact(column: Column) -> bool:
 def _doubles(column: Column) -> Column | None:
     if not _is_number(column.type):
         return None
+    if pt.is_decimal(column.type):
+        column = column.cast(pa.string())  # by way of texts, Arrow finds the nearest double
     doubles = pc.add(pc.cast(column, pa.float64(), safe=False), 0.0)
     numbers = doubles.fill_null(0.0).to_numpy(zero_copy_only=False)
     return masked(doubles, ~np.isfinite(numbers))

@@ -12,6 +12,7 @@ from service.engine import csv_rows
 from service.engine.csv_rows import CsvReader
 from service.engine.orders import Reading
 from service.engine.rows import EMPTY_FILE, EMPTY_HEADER, UNREADABLE_ROW, together
+from service.engine.uploads import Upload
 from tests.engine.intake import DAY, FLAG, LONG, NUMBER, TEXT, Intake, a_list, an_object
 from tests.samples import sample
 
@@ -107,7 +108,7 @@ def test_cells_that_do_not_fit_are_refused_by_their_number(intake: Intake) -> No
     promoted = intake.promote(content, *FIELDS, format="csv")
     assert [(error.row, error.message) for error in promoted.errors] == [
         (2, "id: a text where a whole number of 64 bits is expected"),
-        (3, "person.name.first: a text that is not Unicode"),
+        (3, "the row is not UTF-8"),
     ]
 
 
@@ -153,3 +154,39 @@ def test_the_sample_customers_are_read_as_they_are(intake: Intake) -> None:
     found = intake.accepted(content, *fields, format="csv")
     assert len(found) == 259
     assert found[0] == {"F_NAME": "Ewart", "DOB": "2004-09-25", "YOB": 2004, "LAT": 33.708276}
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2, 3, 7, 1 << 20])
+def test_rows_that_are_not_utf_8_are_refused_and_told_wherever_a_block_ends(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    read = Upload.read
+    monkeypatch.setattr(Upload, "read", lambda self, size: read(self, min(size, block_bytes)))
+    content = (
+        "id,person.name.first\n1,é\n2,日本\U0010ffff\n".encode() + b"3,\xff\n\xe9,b\n5,\xf0\x9f"
+    )
+    promoted = intake.promote(content, *FIELDS, format="csv", tolerated_percentage=100)
+    assert [(error.row, error.message) for error in promoted.errors] == [
+        (2, "the row is not UTF-8"),
+        (3, "the row is not UTF-8"),
+        (4, "id: a text where a whole number of 64 bits is expected"),
+        (5, "the row is not UTF-8"),
+    ]
+    assert [row["person"]["name"]["first"] for row in intake.rows(promoted)] == ["é"]
+
+
+def test_rows_that_are_not_utf_8_and_of_another_width_are_refused(intake: Intake) -> None:
+    content = b"id,person.name.first\n1,a,\xff\n\xff\n2,b\n"
+    promoted = intake.promote(content, *FIELDS, format="csv", tolerated_percentage=100)
+    assert [(error.row, error.message) for error in promoted.errors] == [
+        (1, "3 cells where the header has 2"),
+        (2, "1 cells where the header has 2"),
+    ]
+    assert [row["id"] for row in intake.rows(promoted)] == [2]
+
+
+def test_formulas_are_texts_like_any_other(intake: Intake) -> None:
+    cells = ["=1+1", "+1", "-1", "@x", "=cmd|'/C calc'!A0"]
+    content = "person.name.first\n" + "\n".join(cells) + "\n"
+    found = intake.accepted(content.encode(), *FIELDS, format="csv")
+    assert [row["person"]["name"]["first"] for row in found] == cells
