@@ -11,6 +11,7 @@
     - TooLarge                more bytes than the service takes at once
     - AddressTooLong          more characters than the service takes in a path and its query
     - KeyReused               a key that stands for one request came with another
+    - TooManyIdentities       the profile has more identities than one person can have
     - UnsupportedMedia        the body is of a kind this call does not read
     - TooSlow                 the request did not come in time
     - MissingOrganisation     the request does not say which organisation it is for
@@ -112,6 +113,17 @@ class KeyReused(Invalid):
     """A key that stands for one request came with another."""
 
     code = "key_reused"
+
+
+class TooManyIdentities(Invalid):
+    """The profile has more identities than one person can have: it is nowhere to be seen."""
+
+    code = "too_many_identities"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"Too many related identities: {id} is linked with more than one person can be"
+        )
 
 
 class UnsupportedMedia(Invalid):

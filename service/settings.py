@@ -321,6 +321,28 @@ class EngineSettings(BaseSettings):
     several times a second."""
 
 
+class LookupSettings(BaseSettings):
+    """What looking up single profiles may take. It is done in processes of its own, which stay."""
+
+    model_config = _read_as(PREFIX + "LOOKUP_")
+
+    processes: int = Field(default=1, ge=1, le=64)
+    """Look-ups one server does at a time; further ones wait. A process starts with the first
+    look-up that needs it."""
+
+    memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
+    """What one of these processes may hold of its own; a look-up that needs more is refused.
+    Files of the profile store, which are mapped, do not count."""
+
+    time_limit: Duration = Field(
+        default=timedelta(seconds=10), ge=timedelta(milliseconds=100), le=timedelta(minutes=10)
+    )
+    """How long a look-up may take, waiting included; then it is refused and its process ended."""
+
+    idle: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    """After so long without a look-up its process ends, and its memory is given back."""
+
+
 class CompactionSettings(BaseSettings):
     """When small files of the profile store become one. Exports say the same before and after."""
 
@@ -412,6 +434,7 @@ class Settings(BaseModel):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
+    lookup: LookupSettings = Field(default_factory=LookupSettings)
     compaction: CompactionSettings = Field(default_factory=CompactionSettings)
     sweep: SweepSettings = Field(default_factory=SweepSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyIdentities: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.MissingOrganisation: HTTPStatus.BAD_REQUEST,
