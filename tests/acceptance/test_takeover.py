@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import asyncpg
 import pytest
 
 from catalog.store.embedded import EmbeddedPostgres
-from tests.acceptance.service import running
+from tests.acceptance.service import PATIENCE_SECONDS, running
 from tests.acceptance.test_kill import SMALL_PARTS, fill, wait_for_a_part
 
 LEASE_SECONDS = 2
@@ -61,6 +62,29 @@ def stopped(pid: int):
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_heartbeat_waits_for_no_engine(tmp_path: Path):
+    """Work of an engine that does not move for three leases is still its worker's."""
+    data_dir = tmp_path / "data"
+    with running(data_dir, **SETTINGS) as service:
+        job = service.submit(fill(service), **ORDER)
+        wait_for_a_part(data_dir, job["id"])
+        engines = [child for worker in service.workers() for child in worker.children()]
+        for engine in engines:
+            engine.suspend()
+        lease = "SELECT lease_expires_at AS ends FROM jobs WHERE id = $1"
+        (first,) = asked(data_dir, lease, int(job["id"]))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            (last,) = asked(data_dir, lease, int(job["id"]))
+            if (last["ends"] - first["ends"]).total_seconds() > 3 * LEASE_SECONDS:
+                break
+            assert time.monotonic() < deadline
+        for engine in engines:
+            engine.resume()
+        done = service.finish(job)
+    assert done["computeGatewayJobId"]["exportJob"] == f"{job['id']}-1", "it was tried again"
 
 
 @pytest.mark.parametrize("gone", [lost, stopped], ids=["killed", "stopped"])

@@ -31,6 +31,8 @@ class Evidence:
     #: By job.
     parts: dict[int, list[Record]]
     store_files: list[Record]
+    #: Which batch is read from which commit on and up to which.
+    contributions: list[Record]
     meta_files: list[Record]
     uploads: list[Record]
 
@@ -41,7 +43,7 @@ class Evidence:
         """The batches an export at this commit reads."""
         return {
             row["batch_id"]
-            for row in self.store_files
+            for row in self.contributions
             if row["added"] <= commit and (row["removed"] is None or commit < row["removed"])
         }
 
@@ -56,6 +58,7 @@ async def gather(db: Connection) -> Evidence:
             files=_grouped(await SQL["files"].rows(db), "batch_id"),
             parts=_grouped(await SQL["parts"].rows(db), "job_id"),
             store_files=list(await SQL["store_files"].rows(db)),
+            contributions=list(await SQL["contributions"].rows(db)),
             meta_files=list(await SQL["meta_files"].rows(db)),
             uploads=list(await SQL["uploads"].rows(db)),
         )

@@ -62,6 +62,12 @@ SELECT plans.job_id, plans.task_count, parts.number, parts.attempt, parts.key, p
 SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, added, removed
   FROM store_files ORDER BY added, key
 
+-- name: contributions
+-- Which batch is read from which commit on and up to which, one row for each file of its rows.
+SELECT coalesce(source.batch_id, store_files.batch_id) AS batch_id, store_files.added,
+       least(store_files.removed, source.removed) AS removed
+  FROM store_files LEFT JOIN store_file_sources AS source ON source.file_id = store_files.id
+
 -- name: meta_files
 -- Every file told about a batch.
 SELECT batch_id, key, size_bytes, sha256 FROM meta_files

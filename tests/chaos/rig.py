@@ -43,6 +43,8 @@ SETTINGS = {
     "PROFILE_EXPORTS_ENGINE_SLICE_SIZE_BYTES": str(1 << 20),
     "PROFILE_EXPORTS_HTTP_SHUTDOWN_GRACE": "3",
     "PROFILE_EXPORTS_LOG_FORMAT": "json",
+    "PROFILE_EXPORTS_COMPACTION_EVERY": "2",
+    "PROFILE_EXPORTS_COMPACTION_FILES": "3",
     # Replays read the snapshots of the attack: nothing of them may go before.
     "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }

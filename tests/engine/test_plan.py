@@ -79,6 +79,12 @@ def test_parts_are_cut_by_their_rows(store, order):
     assert 3 <= make_plan(small, store.files, silent).task_count <= 6
 
 
+def test_a_small_export_is_one_file_into_however_many_prefixes_it_falls(store, order):
+    planned = make_plan(order, store.files, silent)
+    assert load_plan(planned.key, store.files).depth > 0
+    assert planned.task_count == 1
+
+
 def test_a_task_run_by_a_later_attempt_gives_the_same_bytes(store, order):
     plan = load_plan(make_plan(order, store.files, silent).key, store.files)
     later = order.model_copy(update={"folder": "later", "plan_key": "x", "threads": 1})

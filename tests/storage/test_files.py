@@ -30,6 +30,26 @@ def test_an_open_file_outlives_its_name(tmp_path):
     assert pq.read_table(opened)["number"].to_pylist() == [1, 2, 3]
 
 
+def test_a_file_is_there_when_it_is_whole_and_not_before(tmp_path):
+    files = Files(tmp_path)
+    with files.create("folder/some") as sink:
+        sink.write(b"half of it")
+        assert not files.exists("folder/some")
+        assert list(files.keys()) == []
+    assert list(files.keys()) == ["folder/some"]
+
+
+def test_a_process_that_dies_while_writing_leaves_nothing_under_the_key(tmp_path):
+    files = Files(tmp_path)
+    with files.create("folder/some") as sink:
+        sink.write(b"half of it")
+        (left,) = files.below("folder")
+        (tmp_path / "folder" / "as-it-died.partial").write_bytes((tmp_path / left).read_bytes())
+    files.delete("folder/some")
+    assert list(files.keys()) == []
+    assert len(list(files.below("folder"))) == 1, "the sweeper still finds it"
+
+
 def test_an_empty_file_opens(tmp_path):
     files = Files(tmp_path)
     with files.create("empty"):
