@@ -1,0 +1,109 @@
+"""Erasure under way: nobody begins what an erasure has not seen."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from catalog.batches import BatchState
+from catalog.datasets import DatasetId
+from catalog.errors import NotFound
+from catalog.jobs import JobError
+from catalog.store.batches import BatchStore
+from catalog.store.database import Database
+from catalog.store.datasets import DatasetStore
+from catalog.store.erasure import ErasureStore
+from catalog.store.jobs import JobStore
+from tests.builders import LEASE, WORKER, a_batch, a_loaded_batch
+
+WHY = JobError(code="dataset_deleted", message="gone")
+
+
+async def waiters(db) -> int:
+    """How many wait for an erasure, or an erasure for others."""
+    found = await db.fetchval(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return int(found)
+
+
+async def until_someone_waits(db) -> None:
+    async with asyncio.timeout(10):
+        while not await waiters(db):
+            pass
+
+
+async def test_whoever_began_before_is_waited_for_and_seen(db, database: Database, scope):
+    batch = await a_batch(db, scope)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def opens_another() -> str:
+        async with database.transaction() as other:
+            await ErasureStore(other).keep(scope)
+            opened = await a_batch(other, scope, dataset_id=batch.dataset_id)
+            begun.set()
+            await may_end.wait()
+            return opened.id
+
+    async def erases() -> set[str]:
+        async with database.transaction() as other:
+            erasure = ErasureStore(other)
+            await erasure.begin(scope)
+            ids = await erasure.batches_of(scope, DatasetId(batch.dataset_id))
+            await erasure.erase(scope, ids, why=WHY, actor="amy")
+            return set(ids)
+
+    opening = asyncio.create_task(opens_another())
+    await begun.wait()
+    erasing = asyncio.create_task(erases())
+    await until_someone_waits(db)
+    may_end.set()
+    assert await erasing == {batch.id, await opening}
+
+
+async def test_whoever_comes_later_finds_the_data_set_gone(db, database: Database, scope):
+    batch = await a_batch(db, scope)
+    id = DatasetId(batch.dataset_id)
+
+    async def looks() -> None:
+        async with database.transaction() as other:
+            await ErasureStore(other).keep(scope)
+            await DatasetStore(other).find(scope, id)
+
+    async with database.transaction() as other:
+        await ErasureStore(other).begin(scope)
+        looking = asyncio.create_task(looks())
+        await until_someone_waits(db)
+        await DatasetStore(other).delete(scope, id, actor="amy")
+    with pytest.raises(NotFound, match=id):
+        await looking
+
+
+async def test_other_sandboxes_neither_wait_nor_lose_anything(
+    db, database: Database, scope, foreign_scope
+):
+    ours, theirs = await a_batch(db, scope), await a_batch(db, foreign_scope)
+    async with database.transaction() as other:
+        erasure = ErasureStore(other)
+        await erasure.begin(scope)
+        async with database.transaction() as another:
+            await ErasureStore(another).keep(foreign_scope)
+        await erasure.erase(scope, [ours.id, theirs.id], why=WHY, actor="amy")
+    assert (await BatchStore(db).find(foreign_scope, theirs.id)).state is BatchState.LOADING
+    with pytest.raises(NotFound):
+        await BatchStore(db).find(scope, ours.id)
+
+
+async def test_a_worker_that_runs_an_erased_promotion_loses_its_claim(db, scope):
+    batch = await a_loaded_batch(db, scope)
+    claimed = await JobStore(db).claim_next(WORKER, lease=LEASE)
+    assert claimed is not None
+    async with db.transaction():
+        erasure = ErasureStore(db)
+        await erasure.begin(scope)
+        assert await erasure.erase(scope, [batch.id], why=WHY, actor="amy") == (batch.job_id,)
+    assert not await JobStore(db).renew(claimed, lease=LEASE, progress={})
+    events = await db.fetch("SELECT event FROM batch_events WHERE batch_id = $1", batch.id)
+    assert [row["event"] for row in events] == ["complete", "abort", "delete"]
