@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import Chunks, Column, has_column
 from service.engine.ranking import Bools, Ints
+from service.engine.vocabulary import Vocabulary
 
 #: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
 #: before they are joined; the writer narrows them again, row group by row group.
@@ -31,19 +32,27 @@ Number = TypeVar("Number", np.int8, np.int64, np.uint64)
 class Stack:
     """Tables on top of each other. Rows are numbered through, from the top of the first.
 
-    Columns with words are numbers in the tables; see :mod:`~service.engine.vocabulary`.
+    Columns that are words of a vocabulary are held as the codes that each file has for them.
     """
 
     def __init__(
-        self, tables: Sequence[pa.Table], words: Mapping[str, Column] | None = None
+        self,
+        tables: Sequence[pa.Table],
+        vocabulary: Vocabulary | None = None,
+        files: Sequence[int] = (),
     ) -> None:
-        self.tables = [table for table in tables if table.num_rows]
-        self._words = words or {}
+        """Stack tables; with a vocabulary, ``files`` are the places of the tables' files in it."""
+        self._vocabulary = vocabulary
+        filled = [number for number, table in enumerate(tables) if table.num_rows]
+        self.tables = [tables[number] for number in filled]
+        self._files = [files[number] for number in filled] if vocabulary else []
         self.row_count = sum(table.num_rows for table in self.tables)
-        self._holders: dict[str, tuple[int, ...]] = {}
+        self._file_of_rows: dict[tuple[int, ...], Ints] = {}
+        holders: dict[str, list[int]] = {}
         for number, table in enumerate(self.tables):
-            for name in table.column_names:
-                self._holders[name] = (*self._holders.get(name, ()), number)
+            for name in table.schema.names:
+                holders.setdefault(name, []).append(number)
+        self._holders = {name: tuple(numbers) for name, numbers in holders.items()}
 
     def holders(self, name: str) -> tuple[int, ...]:
         """Say which tables hold a column."""
@@ -66,46 +75,51 @@ class Stack:
         return moved
 
     def column(self, name: str, type: pa.DataType) -> Chunks:
-        """Give the column of those tables that hold it, stacked and in one type."""
-        if name in self._words:
-            numbers = self.column_as_held(name, type)
-            chunks = [self._words[name].take(chunk) for chunk in numbers.chunks]
-            return pa.chunked_array(chunks, type)
-        return self.column_as_held(name, type)
+        """Give the column of those tables that hold it, stacked and in one type.
 
-    def column_as_held(self, name: str, type: pa.DataType) -> Chunks:
-        """Give the same column, but numbers where it has words; :meth:`spelt` brings them back."""
-        type = self._type_as_held(name, type)
-        chunks = [
-            chunk
-            for number in self.holders(name)
-            for chunk in column_in(self.tables[number], name, type).chunks
-        ]
+        Of a column with words these are codes, which :meth:`spelt` turns into words.
+        """
+        held = [self.tables[number].column(name) for number in self.holders(name)]
+        if self._has_words(name):
+            codes = [chunk.indices for column in held for chunk in column.chunks]
+            if len({chunk.type for chunk in codes}) > 1:
+                codes = [chunk.cast(pa.int32()) for chunk in codes]
+            return pa.chunked_array(codes, codes[0].type if codes else pa.int32())
+        chunks = [widened(chunk, type) for column in held for chunk in column.chunks]
         return pa.chunked_array(chunks, type)
 
     def values(self, name: str, type: pa.DataType, rows: Ints) -> Column:
         """Give a column at some rows, null where a row's table lacks it or the row is -1."""
         values = self.values_spelt(name, type, rows)
-        return values.cast(type) if name in self._words else values
+        return values.cast(type) if self._has_words(name) else values
 
     def values_spelt(self, name: str, type: pa.DataType, rows: Ints) -> Column:
         """Give the same values, as a dictionary where the column has words."""
         holders = self.holders(name)
-        if not holders:
-            return self.spelt(name, pa.nulls(len(rows), self._type_as_held(name, type)))
         moved = self.rows_within(holders)
         if moved is not None:
             rows = np.where(rows < 0, -1, moved[rows])
-        return self.spelt(name, pick(self.column_as_held(name, type), rows))
+        return self.spelt(name, pick(self.column(name, type), rows), rows)
 
-    def spelt(self, name: str, values: Column) -> Column:
-        """Give what was picked of a column its words, if it has some."""
-        if name not in self._words:
-            return values
-        return pa.DictionaryArray.from_arrays(values, self._words[name])
+    def spelt(self, name: str, picked: Column, rows: Ints) -> Column:
+        """Give the words of what was picked at some rows of a column's holders, if it has some."""
+        if self._vocabulary is None or not self._has_words(name):
+            return picked
+        holders = self.holders(name)
+        if not holders:
+            return self._vocabulary.spelt(name, picked, np.zeros(len(picked), np.int64))
+        return self._vocabulary.spelt(name, picked, self._files_of(holders)[rows])
 
-    def _type_as_held(self, name: str, type: pa.DataType) -> pa.DataType:
-        return pa.int32() if name in self._words else type
+    def _has_words(self, name: str) -> bool:
+        return self._vocabulary is not None and name in self._vocabulary.words
+
+    def _files_of(self, holders: tuple[int, ...]) -> Ints:
+        """Give for each row of some tables the place of its file."""
+        if holders not in self._file_of_rows:
+            counts = [self.tables[number].num_rows for number in holders]
+            files = np.array([self._files[number] for number in holders])
+            self._file_of_rows[holders] = np.repeat(files, counts)
+        return self._file_of_rows[holders]
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every table holds."""
@@ -118,6 +132,8 @@ def pick(column: Chunks, rows: Ints) -> Column:
 
     A column that together is too big for 32-bit offsets comes back with 64-bit ones.
     """
+    if not len(column):
+        return pa.nulls(len(rows), column.type)
     if column.num_chunks > 1 and FEW * len(rows) < len(column):
         return _picked_few(column, rows)
     if column.num_chunks > 1 and column.nbytes > ROOMY_FROM_BYTES:

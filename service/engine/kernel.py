@@ -25,6 +25,9 @@ from service.engine.ranking import (
     run_starts,
 )
 
+#: Most values are found in the strongest rows; behind so many, all are looked at at once.
+LOOKS_BACK = 6
+
 #: Gives the texts at some positions. Of most rows nobody asks for them.
 Texts: TypeAlias = "Callable[[Ints], Column]"
 
@@ -88,17 +91,37 @@ class Contest:
         ``is_valid`` says for every row that the contest knows, by its position, whether it has a
         value; None when all do.
         """
-        winners = np.full(self.profile_count, -1)
         if not len(self._rows):
-            return winners
-        if is_valid is None:
-            winners[self._profiles] = self._rows[self._ends]
-            return winners
-        position = np.arange(len(self._rows))
-        last = np.maximum.reduceat(np.where(is_valid[self._rows], position, -1), self._starts)
-        has_value = last >= 0
-        winners[self._profiles[has_value]] = self._rows[last[has_value]]
+            return np.full(self.profile_count, -1)
+        at = self._ends.copy()
+        rows: Ints = self._rows[at]
+        if is_valid is not None:
+            self._look_back(at, rows, is_valid)
+        if len(rows) == self.profile_count:
+            return rows
+        winners = np.full(self.profile_count, -1)
+        winners[self._profiles] = rows
         return winners
+
+    def _look_back(self, at: Ints, rows: Ints, is_valid: Bools) -> None:
+        """Put in place of every row without a value the next weaker one that has; -1 if none.
+
+        ``at`` are the places of ``rows``; both are changed.
+        """
+        pending = np.flatnonzero(~is_valid[rows])
+        for _ in range(LOOKS_BACK):
+            has_weaker = at[pending] > self._starts[pending]
+            rows[pending[~has_weaker]] = -1
+            pending = pending[has_weaker]
+            if not len(pending):
+                return
+            at[pending] -= 1
+            rows[pending] = self._rows[at[pending]]
+            pending = pending[~is_valid[rows[pending]]]
+        if len(pending):
+            last = np.where(is_valid[self._rows], np.arange(len(self._rows)), -1)
+            last = np.maximum.reduceat(last, self._starts)[pending]
+            rows[pending] = np.where(last < 0, -1, self._rows[last])
 
 
 def last_ingested(

@@ -359,12 +359,9 @@ class Leaves:
 
     def merged(self, path: str, field: Field) -> Column:
         """Give the winning value of each profile."""
-        type, holders = arrow_type(field), self._stack.holders(path)
-        if not holders:
-            return self._stack.values_spelt(path, type, np.full(self._contest.profile_count, -1))
-        column = self._stack.column_as_held(path, type)
-        winners = self._among(holders).winners(validity(column))
-        return self._stack.spelt(path, pick(column, winners))
+        column = self._stack.column(path, arrow_type(field))
+        winners = self._among(self._stack.holders(path)).winners(validity(column))
+        return self._stack.spelt(path, pick(column, winners), winners)
 
     def _among(self, holders: tuple[int, ...]) -> Contest:
         if holders not in self._within:

@@ -133,7 +133,7 @@ class SliceReader:
         moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs]
         key = Keys.joined([home_keys, *(keys_of(rows) for rows in runs)])
         everything = Rows(
-            stack=Stack([*(rows for _, rows in home), *runs], self._vocabulary.words),
+            stack=Stack(slices, self._vocabulary, range(len(slices))),
             at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
             key=key,
             profile=key if self._labels is None else Keys.joined([profiles, *moved]),
@@ -156,7 +156,7 @@ class SliceReader:
 
     def _slice(self, place: int, prefix: int) -> pa.Table:
         rows = self._files[place].worded_slice(prefix, self._depth, self._columns)
-        return self._vocabulary.numbered(place, rows)
+        return self._vocabulary.readable(place, rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
         if self._labels is None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.engine.arrow_types import Chunks, Column
+from service.engine.arrow_types import Column
+from service.engine.ranking import Ints
 from service.engine.store_files import StoreFile
 
 #: Distinct words of one column. Parts have them all in every row group, so they should be few
@@ -29,9 +33,10 @@ class Vocabulary:
     def __init__(self, files: Sequence[StoreFile], columns: Iterable[str], threads: int) -> None:
         #: Of every text that is kept as numbers.
         self.words: dict[str, Column] = {}
-        self._places: list[dict[str, Column | None]] = [
-            dict.fromkeys(file.layout.worded) for file in files
-        ]
+        self._numbers: dict[str, npt.NDArray[np.int32]] = {}
+        #: By file: where its numbers begin.
+        self._firsts: dict[str, Ints] = {}
+        self._worded = [frozenset(file.layout.worded) for file in files]
         found = {name: _words_in(files, name) for name in columns}
         room = MOST_PLACES
         for name, words in list(found.items()):
@@ -42,24 +47,43 @@ class Vocabulary:
                 room -= count
         with ThreadPoolExecutor(threads) as pool:
             united = pool.map(_united, found.values())
-        for (name, words), one in zip(found.items(), united, strict=True):
-            if len(one.chunk(0).dictionary) > MOST_WORDS:
+        for (name, own), chunks in zip(found.items(), united, strict=True):
+            if len(chunks[0].dictionary) > MOST_WORDS:
                 continue
-            self.words[name] = one.chunk(0).dictionary
-            for number, chunk in zip(words, one.chunks, strict=True):
-                self._places[number][name] = chunk.indices
+            self.words[name] = chunks[0].dictionary
+            self._numbers[name] = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+            counts = [len(own.get(number, ())) for number in range(len(files))]
+            self._firsts[name] = np.concatenate(([0], np.cumsum(counts)))
 
-    def numbered(self, file: int, rows: pa.Table) -> pa.Table:
-        """Give rows of a file, by its place, with the vocabulary's numbers for its own.
-
-        Words that the vocabulary does not have become texts.
-        """
-        places = self._places[file]
+    def readable(self, file: int, rows: pa.Table) -> pa.Table:
+        """Give rows of a file, by its place, with texts for words the vocabulary does not have."""
+        plain = self._worded[file] - self.words.keys()
+        if not plain.intersection(rows.schema.names):
+            return rows
         return pa.table(
             {
-                name: _numbered(places[name], column) if name in places else column
+                name: column.cast(pa.string()) if name in plain else column
                 for name, column in zip(rows.schema.names, rows.columns, strict=True)
             }
+        )
+
+    def spelt(self, name: str, codes: Column, files: Ints) -> Column:
+        """Give the words of a text for the codes that files have for them, as a dictionary.
+
+        ``files`` has the place of the file of each code; of nulls, any.
+        """
+        size = codes.type.bit_width // 8
+        _, data = codes.buffers()
+        own = np.frombuffer(data, f"u{size}", len(codes), codes.offset * size)
+        at = self._firsts[name][files] + own
+        bitmap = None
+        if codes.null_count:
+            present = codes.is_valid().to_numpy(zero_copy_only=False)
+            at *= present  # what lies under a null may be no code at all
+            bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
+        numbers = pa.py_buffer(self._numbers[name][at])
+        return pa.DictionaryArray.from_arrays(
+            pa.Array.from_buffers(pa.int32(), len(codes), [bitmap, numbers]), self.words[name]
         )
 
 
@@ -75,12 +99,7 @@ def _words_in(files: Sequence[StoreFile], name: str) -> dict[int, Column]:
     return found
 
 
-def _united(words: dict[int, Column]) -> Chunks:
-    """Number words through: a chunk of numbers for each file, all with one dictionary."""
-    return pc.dictionary_encode(pa.chunked_array(list(words.values())))
-
-
-def _numbered(places: Column | None, column: Chunks) -> Chunks:
-    if places is None:
-        return column.cast(pa.string())
-    return pa.chunked_array([places.take(chunk.indices) for chunk in column.chunks], pa.int32())
+def _united(words: dict[int, Column]) -> list[Any]:
+    """Number words through: dictionaries for each file, all with the same words."""
+    chunks: list[Any] = pc.dictionary_encode(pa.chunked_array(list(words.values()))).chunks
+    return chunks
