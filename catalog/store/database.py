@@ -199,6 +199,7 @@ class Database:
                 _close(connection)
                 await self._pool.release(connection)
             except BaseException:
+                _close(connection)  # a transaction may have begun on it that nobody ends
                 await self._pool.release(connection)
                 raise
             else:

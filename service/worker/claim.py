@@ -101,24 +101,32 @@ class Claim:
     async def keep(self) -> None:
         """Renew the lease until the claim ends; raise :class:`LeaseLost` when that fails.
 
-        A database that cannot be reached is asked again, but only until the lease would have
-        run out by this machine's own clock: behind that, someone else may hold the job.
+        A database that does not answer is asked again, but only until the lease would have run
+        out by this machine's own clock: behind that, someone else may hold the job. Who slept
+        longer than that asks once: as long as nobody took the job, it is still this worker's.
         """
+        pause = self._beat_seconds
         while not self._is_ending:
-            await asyncio.sleep(self._beat_seconds)
+            await asyncio.sleep(pause)
             asked_at = time.monotonic()
             try:
-                left_seconds = self._lease_seconds - self._silent_seconds()
-                async with asyncio.timeout(min(left_seconds, self._lease_seconds / 2)):
+                async with asyncio.timeout(self._patience_seconds()):
                     is_held = await self._renew()
             except Exception as error:
                 log.warning("heartbeat failed", job=self.job.id, reason=type(error).__name__)
-                if self._silent_seconds() > self._lease_seconds - self._beat_seconds:
+                if self._silent_seconds() >= self._lease_seconds:
                     raise LeaseLost from error
+                pause = min(self._beat_seconds, AGAIN_SECONDS)
                 continue
             if not is_held and not self._is_ending:
                 raise LeaseLost
-            self._renewed_at = asked_at
+            self._renewed_at, pause = asked_at, self._beat_seconds
+
+    def _patience_seconds(self) -> float:
+        """How long one renewal may take: there is to be time for another."""
+        left_seconds = self._lease_seconds - self._silent_seconds()
+        share_seconds = self._lease_seconds / BEATS_PER_LEASE
+        return min(share_seconds, left_seconds) if left_seconds > 0 else share_seconds
 
     def _silent_seconds(self) -> float:
         return time.monotonic() - self._renewed_at

@@ -229,3 +229,19 @@ async def test_a_worker_told_to_stop_waits_for_no_part_longer_than_its_grace(wor
     found = await JobStore(db).find(scope, job.id, kind=job.kind)
     assert (found.state, found.failed_attempts) == (JobState.QUEUED, 0)
     assert engine.ended.is_set()
+
+
+async def test_one_slow_heartbeat_costs_no_job_and_a_late_one_none_that_nobody_took(
+    working, db, scope
+):
+    job = await a_job(db, scope, order=ORDER)
+    engine, lease = Engine(stops_before=PLANNED), timedelta(seconds=1)
+    async with working(engine, lease=lease, heartbeat=HOUR):
+        await engine.reached.wait()
+        async with db.transaction():  # nobody can reap the job while its row is held
+            await db.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", job.id)
+            await db.execute("SELECT pg_sleep(0.6)")
+        await beats(db, job, 2)
+        engine.may_go_on.set()
+        found = await reach(db, scope, job, JobState.SUCCEEDED)
+    assert (found.attempt, found.failed_attempts) == (1, 0)
