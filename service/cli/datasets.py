@@ -21,7 +21,7 @@ from catalog.schemas import (
     Kind,
     leaves,
 )
-from service.cli.api import Service
+from service.cli.api import Refused, Service
 from service.cli.sources import Source, with_a_primary
 
 DATASETS = "/data/foundation/catalog/dataSets"
@@ -78,18 +78,23 @@ async def export_dataset(service: Service) -> str:
 async def make_dataset(service: Service, source: Source, fields: Sequence[Field]) -> str:
     """Make a schema, its identities and a data set that takes part in profiles.
 
-    Refuses an identity that is no field, and rows that would name nobody.
+    Refuses an identity that is no field, and rows that would name nobody. A schema the service
+    does not take into the profiles' leaves nothing behind.
     """
     own = _own_fields(source, fields)
     identities = _identities(source, own, fields)
     await _make_namespaces(service, identities)
     schema_id = await _make_schema(service, source, own)
-    for identity in identities:
-        await service.post(DESCRIPTORS, _descriptor(schema_id, identity))
-    await service.patch(
-        f"{SCHEMAS}/{quote(schema_id, safe='')}",
-        [{"op": "add", "path": "/meta:immutableTags", "value": ["union"]}],
-    )
+    schema = f"{SCHEMAS}/{quote(schema_id, safe='')}"
+    try:
+        for identity in identities:
+            await service.post(DESCRIPTORS, _descriptor(schema_id, identity))
+        await service.patch(
+            schema, [{"op": "add", "path": "/meta:immutableTags", "value": ["union"]}]
+        )
+    except Refused:
+        await service.delete(schema)
+        raise
     return await _make_dataset(
         service,
         source.name,

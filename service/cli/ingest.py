@@ -84,7 +84,7 @@ def ingest(
     if dataset_id and (identities or is_event is not None):
         raise click.UsageError("--identity and --event describe a new data set: say --name")
 
-    async def work() -> batches.Settled:
+    async def work() -> tuple[batches.Settled, bool]:
         source = Source(
             name=name or "",
             files=find_files(path, FileFormat(format) if format else None),
@@ -92,22 +92,31 @@ def ingest(
             identities=identities,
         )
         async with Service.connect(access()) as service:
-            target = dataset_id or await _dataset(
+            found = dataset_id or await datasets.find_dataset(service, source.name)
+            target = found or await _new_dataset(
                 service, source, messages(), is_sure=is_event is not None
             )
-            return await _ingest(service, target, source.files, messages())
+            return await _ingest(service, target, source.files, messages()), found is None
 
-    settled = run_client(work())
+    settled, is_new = run_client(work())
     _show(settled, as_json=as_json)
     if not settled.is_active:
+        if is_new:
+            _tell_what_stays(settled.dataset_id, messages())
         raise SystemExit(1)
 
 
-async def _dataset(service: Service, source: Source, console: Console, *, is_sure: bool) -> str:
-    """The data set of that name, made first when there is none."""
-    found = await datasets.find_dataset(service, source.name)
-    if found:
-        return found
+def _tell_what_stays(dataset_id: str, console: Console) -> None:
+    """What a first batch that failed leaves behind, and what can be done with it."""
+    console.print(
+        f"data set {dataset_id} was made for it and stays, without rows: send others with"
+        f" --dataset {dataset_id}, or erase it with DELETE {datasets.DATASETS}/{dataset_id}."
+        " Its fields stay in the profiles' schema."
+    )
+
+
+async def _new_dataset(service: Service, source: Source, console: Console, *, is_sure: bool) -> str:
+    """Make a data set for rows nobody described."""
     with console.status("looking at the rows"):
         inferred = await asyncio.to_thread(
             infer,

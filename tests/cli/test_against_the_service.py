@@ -95,6 +95,17 @@ async def test_a_data_set_that_could_not_work_is_not_made(
     assert [each async for each in datasets.every_dataset(api)] == []
 
 
+async def test_a_schema_that_profiles_do_not_take_leaves_nothing_behind(api, tmp_path):
+    await make(api, a_source(tmp_path, RECORD, "crmId=crmId"))
+    before = (await api.get(datasets.SCHEMAS))["results"]
+    other = '{"crmId": "1", "person": "Ann"}'
+    with pytest.raises(Refused, match="field person cannot be in the union"):
+        await make(api, a_source(tmp_path, other, "crmId=crmId"))
+    assert (await api.get(datasets.SCHEMAS))["results"] == before
+    assert len((await api.get(datasets.DESCRIPTORS))["results"]) == 1
+    assert len([each async for each in datasets.every_dataset(api)]) == 1
+
+
 async def test_a_data_set_is_found_by_its_name_unless_several_have_it(api, tmp_path):
     source = a_source(tmp_path, RECORD, "crmId=crmId")
     assert await datasets.find_dataset(api, "Customers") is None
