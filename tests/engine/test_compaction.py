@@ -58,7 +58,7 @@ def in_order(files: list[Fragments]) -> tuple[Fragments, ...]:
 @QUICKLY
 @given(st.data())
 def test_an_export_is_the_same_before_and_after_and_when_a_batch_is_taken_back(data):
-    batches, profile_fields, event_fields = data.draw(worlds())
+    batches, profile_fields, event_fields = data.draw(worlds(is_evolving=data.draw(st.booleans())))
     chosen = data.draw(choices(profile_fields, event_fields))
     cuts = {"slice_size_bytes": data.draw(st.sampled_from([300, 48 << 20]))}
     with tempfile.TemporaryDirectory() as folder:

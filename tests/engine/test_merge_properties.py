@@ -84,25 +84,32 @@ field_trees = st.lists(
 ).map(tuple)
 
 
-def parts_of(fields: tuple[Field, ...]) -> st.SearchStrategy:
-    """Schemas that know some of the fields, and long ones perhaps as integers."""
-    kinds = {Kind.LONG: [Kind.LONG, Kind.INTEGER], Kind.DOUBLE: [Kind.DOUBLE, Kind.INTEGER]}
+#: What an earlier schema may have said of a field.
+NARROWER = {Kind.LONG: [Kind.LONG, Kind.INTEGER], Kind.DOUBLE: [Kind.DOUBLE, Kind.INTEGER]}
 
-    @st.composite
-    def parts(draw):
-        known = []
-        for field in fields:
-            if field is not MARK and draw(st.integers(0, 4)) == 1:
-                continue
-            if field.kind is Kind.OBJECT:
-                inner = draw(parts_of(field.fields))
-                known += [Field(field.name, field.kind, fields=inner)] if inner else []
-            else:
-                kind = draw(st.sampled_from(kinds.get(field.kind, [field.kind])))
-                known.append(Field(field.name, kind, element=field.element))
-        return tuple(known)
 
-    return parts()
+@st.composite
+def parts_of(draw, fields):
+    """Schemas that know some of the fields, at any depth, and long ones perhaps as integers."""
+    known = []
+    for field in fields:
+        if field is MARK or draw(st.integers(0, 4)) != 1:
+            part = draw(part_of(field))
+            known += [part] if part.kind is not Kind.OBJECT or part.fields else []
+    return tuple(known)
+
+
+@st.composite
+def part_of(draw, field):
+    """The same field as an earlier or another schema may have it."""
+    if field.kind is Kind.OBJECT:
+        return Field(field.name, field.kind, fields=draw(parts_of(field.fields)))
+    if field.element is not None:
+        element = draw(part_of(field.element))
+        is_nothing = element.kind is Kind.OBJECT and not element.fields
+        element = field.element if is_nothing else element
+        return Field(field.name, field.kind, element=element)
+    return Field(field.name, draw(st.sampled_from(NARROWER.get(field.kind, [field.kind]))))
 
 
 identities = st.tuples(st.sampled_from(["crm", "crm", *NAMESPACES]), st.sampled_from("1112"))
@@ -136,8 +143,11 @@ MARK = Field("mark", Kind.STRING)
 
 
 @st.composite
-def worlds(draw):
-    """Batches of several data sets, in any order of ingestion."""
+def worlds(draw, *, is_evolving=False):
+    """Batches of several data sets, in any order of ingestion.
+
+    When worlds evolve, each batch comes under a schema of its own.
+    """
     profile_fields = (*draw(field_trees), SEGMENT_MEMBERSHIP, MARK)
     event_fields = (*draw(field_trees), MARK)
     schemas = {id: draw(parts_of(profile_fields)) for id in DATASETS}
@@ -147,6 +157,8 @@ def worlds(draw):
         dataset_id = draw(st.sampled_from(BUSY))
         is_event = dataset_id in EVENT_DATASETS
         fields = schemas[dataset_id]
+        if is_evolving:
+            fields = draw(parts_of(event_fields if is_event else profile_fields))
         rows = draw(rows_with(fields, is_event=is_event))
         for place, row in enumerate(rows):
             if draw(st.integers(0, 3)) != 1:
@@ -299,6 +311,19 @@ def test_how_an_export_is_cut_changes_neither_rows_nor_their_order(data):
     assert pieces.counters == whole.counters
     assert [part.sha256 for part in again.parts] == [part.sha256 for part in pieces.parts]
     assert {table.schema for table in pieces.tables} == {table.schema for table in whole.tables}
+
+
+@QUICKLY
+@given(st.data())
+def test_data_sets_whose_schemas_grow_and_widen_are_merged_by_the_same_rules(data):
+    batches, profile_fields, event_fields = data.draw(worlds(is_evolving=True))
+    chosen = data.draw(choices(profile_fields, event_fields))
+    want = oracle.export(batches, an_order(**chosen), key_of=key_of, unlinked=UNLINKED)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        files = [file for batch in batches for file in store.put(batch)]
+        got = store.export(an_order(files=tuple(files), slice_size_bytes=1000, **chosen))
+    assert in_any_order(got.rows) == in_any_order(want.rows)
 
 
 def test_the_days_of_these_tests_lie_apart():

@@ -34,8 +34,10 @@ def decimals(digits: int, places: int) -> st.SearchStrategy[Decimal]:
     return st.decimals(-most, most, places=places, allow_nan=False, allow_infinity=False)
 
 
-instants = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
-zoned = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+#: What fits nanoseconds. Hypothesis takes no zone here.
+SPAN = (datetime(1700, 1, 1), datetime(2200, 1, 1))  # noqa: DTZ001
+instants = st.datetimes(*SPAN)
+zoned = st.datetimes(*SPAN, timezones=st.just(UTC))
 texts = st.text(max_size=4)
 
 #: Types with values they hold.
@@ -63,7 +65,7 @@ TYPES: dict[pa.DataType, st.SearchStrategy[Any]] = {
 }
 
 
-def taken_as(value: Any, kind: Kind) -> Any:
+def taken_as(value: Any, kind: Kind) -> Any:  # noqa: PLR0911  # a table of cases
     """What a field of a kind keeps of a value: just this value, or nothing."""
     match value:
         case bool():
@@ -90,7 +92,7 @@ def _read(_text: str, _kind: Kind) -> Any:
 ANYTHING = object()
 
 
-def _number(value: float | Decimal, kind: Kind) -> Any:
+def _number(value: float | Decimal, kind: Kind) -> Any:  # noqa: PLR0911  # a table of cases
     if not isfinite(value):
         return None
     is_whole = value == int(value)
