@@ -26,7 +26,8 @@ check: $(VENV)/installed-for-tests
 
 # Thousands of calls made up from openapi.yaml; FUZZ_EXAMPLES says how many for each operation.
 fuzz: $(VENV)/installed-for-tests
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(RUN) pytest tests/surfaces/test_fuzz.py $(ARGS)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} HTTP_FUZZ_REQUESTS=$${HTTP_FUZZ_REQUESTS:-20000} \
+		$(RUN) pytest tests/surfaces/test_fuzz.py tests/surfaces/test_http_fuzz.py $(ARGS)
 
 # Kills, stops and cuts off what a service of its own is made of, KILLS times after the plan of SEED,
 # and audits what is left: about 5 s a kill. See docs/reliability.md.

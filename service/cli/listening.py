@@ -17,6 +17,8 @@ from service.settings import HttpSettings
 _LONGEST_LINE = 64 * 1024
 #: Header lines of one call. Clients send a dozen, proxies add as many.
 _MOST_HEADERS = 100
+#: How long a body that nobody wants is read, so that its sender gets to read why.
+_LONGEST_LINGER_SECONDS = 10.0
 #: Connections the system holds for us while we are busy.
 _BACKLOG = 1024
 
@@ -74,6 +76,7 @@ async def listening(
             loop=loop,
             access_log=None,
             keepalive_timeout=settings.idle.total_seconds(),
+            lingering_time=min(settings.patience.total_seconds(), _LONGEST_LINGER_SECONDS),
             max_line_size=_LONGEST_LINE,
             max_field_size=settings.header_bytes,
             max_headers=_MOST_HEADERS,

@@ -57,6 +57,7 @@ async def serving(**changed: object) -> AsyncIterator[tuple[Connect, web.Applica
         {"host": LOOPBACK, "port": 0, "patience": PATIENCE, **changed}
     )
     app = application(NO_OPERATIONS)
+    app.on_cleanup.clear()
     app[ENDED] = asyncio.Event()
     app.router.add_post("/count", count)
     app.router.add_get("/pour", pour)
