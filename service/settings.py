@@ -335,9 +335,10 @@ class LookupSettings(BaseSettings):
     Files of the profile store, which are mapped, do not count."""
 
     time_limit: Duration = Field(
-        default=timedelta(seconds=10), ge=timedelta(milliseconds=100), le=timedelta(minutes=10)
+        default=timedelta(seconds=30), ge=timedelta(milliseconds=100), le=timedelta(minutes=10)
     )
-    """How long a look-up may take, waiting included; then it is refused and its process ended."""
+    """How long a look-up may take, waiting included; then it is refused and its process ended.
+    Most take some milliseconds; the first waits for its process to start."""
 
     idle: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
     """After so long without a look-up its process ends, and its memory is given back."""

@@ -38,6 +38,8 @@ def main(root: str, memory_bytes: str) -> None:
     pa.set_cpu_count(1)
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints must not reach the frames
+    replies.write(channel.ALIVE)
+    replies.flush()
     store = OpenStore(Files(Path(root)))
     while (body := channel.receive(requests)) is not None:
         replies.write(channel.frame(_reply(LookupOrder.model_validate_json(body), store)))

@@ -52,6 +52,7 @@ class Lookups:
         self._free = asyncio.Semaphore(limits.children)
         self._idle: list[Process] = []
         self._ending: dict[Process, asyncio.TimerHandle] = {}
+        self._starting: list[asyncio.Task[Process]] = []
 
     async def ask(self, order: LookupOrder) -> Found:
         """Do a look-up; refuses with Unavailable when it takes too long or too much."""
@@ -77,6 +78,8 @@ class Lookups:
         for handle in self._ending.values():
             handle.cancel()
         self._ending.clear()
+        while self._starting:
+            await _end(await self._starting.pop())
         while self._idle:
             await _end(self._idle.pop())
 
@@ -102,7 +105,17 @@ class Lookups:
             if child.returncode is None:
                 return child
             await _end(child)
-        return await asyncio.create_subprocess_exec(
+        starting = self._starting.pop() if self._starting else asyncio.create_task(self._start())
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # On a busy machine a start may outlast a look-up: the next one finds it further on.
+            self._starting.append(starting)
+            raise
+
+    async def _start(self) -> Process:
+        """Start a child and wait until it has done its imports."""
+        child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "service.engine.lookup_child",
@@ -111,6 +124,9 @@ class Lookups:
             stdin=PIPE,
             stdout=PIPE,
         )
+        assert child.stdout is not None
+        await child.stdout.read(channel.HEAD_BYTES)  # an empty frame; of a dead child, nothing
+        return child
 
     def _keep(self, child: Process) -> None:
         self._idle.append(child)
