@@ -15,6 +15,9 @@ from tests.chaos.evidence import SQL, Evidence, digest, row_count
 from tests.chaos.ledger import Ledger
 from tests.chaos.samples import expected
 
+#: Who asks for replays.
+AUDITOR = "audit"
+
 
 class Glances:
     """Looks between two attacks at what must hold at every moment."""
@@ -48,6 +51,7 @@ def violations(evidence: Evidence, ledger: Ledger, files: Path) -> list[str]:
     """Everything that is wrong, when all jobs have ended and nothing is attacked any more."""
     return [
         *_forgotten(evidence, ledger),
+        *_doubled(evidence, ledger),
         *_histories(evidence),
         *_job_histories_count_attempts(evidence),
         *_ends(evidence),
@@ -79,6 +83,17 @@ def _forgotten(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
             yield f"job {id} was accepted and is not known"
         elif asked.is_cancelled and job["state"] != "cancelled":
             yield f"job {id} was cancelled and is {job['state']}"
+
+
+def _doubled(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
+    """What callers asked for once is there once, however often they had to ask."""
+    for id, job in evidence.jobs.items():
+        is_asked_for = job["kind"] == JobKind.EXPORT and job["created_by"] != AUDITOR
+        if is_asked_for and id not in ledger.jobs:
+            yield f"job {id} was asked for by nobody who knows of it"
+    for id in evidence.batches.keys() - ledger.batches.keys():
+        if not _is_export(evidence, id):
+            yield f"batch {id} was opened by nobody who knows of it"
 
 
 def _histories(evidence: Evidence) -> Iterator[str]:
@@ -234,9 +249,7 @@ def _counters(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
 def _as_worked_out(
     evidence: Evidence, ledger: Ledger, id: int, told: Mapping[str, int]
 ) -> Iterator[str]:
-    read = evidence.in_snapshot(evidence.jobs[id]["snapshot"])
-    if read - ledger.batches.keys():
-        return  # opened by a caller who never got its answer: nobody knows what it would hold
+    read = evidence.in_snapshot(evidence.jobs[id]["snapshot"]) & ledger.batches.keys()
     sent = [ledger.batches[batch_id].variant for batch_id in read]
     asked = ledger.jobs[id]
     right = expected(

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from random import Random
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import aiohttp
 
@@ -135,7 +136,7 @@ class Callers:
         dataset_id = self._datasets[variant.kind]
         new = {"datasetId": dataset_id, "inputFormat": {"format": "json"}}
         with self._doing(Moment.OPENING):
-            id: str = (await self.call("POST", IMPORT, new))["id"]
+            id: str = (await self.call("POST", IMPORT, new, is_once=True))["id"]
         sent = self.ledger.batches[id] = SentBatch(variant=variant)
         path = f"{IMPORT}/{id}/datasets/{dataset_id}/files/rows.json"
         with self._doing(Moment.UPLOADING):
@@ -195,7 +196,7 @@ class Callers:
         if events:
             order["additionalFields"] = {"eventList": {}}
         with self._doing(Moment.SUBMITTING):
-            shown = await self.call("POST", JOBS, order)
+            shown = await self.call("POST", JOBS, order, is_once=True)
         id, batch_id = int(shown["id"]), str(shown["destination"]["batchId"])
         job = AskedJob(batch_id=batch_id, is_stitched=stitched, has_events=events)
         self.ledger.jobs[id] = job
@@ -275,12 +276,22 @@ class Callers:
         self.ledger.accuse(f"batch {batch_id} did not succeed and its first file is described")
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, expect: tuple[int, ...] = ()
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        expect: tuple[int, ...] = (),
+        is_once: bool = False,
     ) -> Any:
-        """Call until there is an answer that counts; return its JSON. ``expect`` is raised."""
+        """Call until there is an answer that counts; return its JSON. ``expect`` is raised.
+
+        With ``is_once`` all repeats of the call together make one thing.
+        """
         sent = {"data": body} if isinstance(body, bytes) else {"json": body}
         media = {"Content-Type": "application/octet-stream"} if isinstance(body, bytes) else {}
-        status, content = await self._answered(method, path, sent, media)
+        key = {"Idempotency-Key": uuid4().hex} if is_once else {}
+        status, content = await self._answered(method, path, sent, media | key)
         if status >= 400:
             if status not in expect:
                 self.ledger.accuse(f"{method} {_route(path)}: {status} {content}")

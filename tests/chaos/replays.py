@@ -12,6 +12,7 @@ from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Record
 from catalog.store.jobs import JobStore
+from tests.chaos.audit import AUDITOR
 from tests.chaos.evidence import Evidence
 
 
@@ -44,11 +45,11 @@ async def _submit(db: Connection, job: asyncpg.Record) -> int:
             dataset_id=job["dataset_id"],
             order=job["order"],
             snapshot=job["snapshot"],
-            actor="audit",
+            actor=AUDITOR,
             request_id=f"replay-{job['id']}",
         )
         await BatchStore(db).open_for_export(
-            scope, dataset_id=job["dataset_id"], job_id=again.id, actor="audit"
+            scope, dataset_id=job["dataset_id"], job_id=again.id, actor=AUDITOR
         )
     return again.id
 
