@@ -22,7 +22,7 @@ import making
 import outputs
 import report
 from measuring import Failed, Limits, run
-from results import OURS, PROMOTION, Results, Row
+from results import COMPACTION, OURS, PROMOTION, Results, Row
 from rich.console import Console
 from scenarios import Scenario, scenarios
 from workload import Workload
@@ -142,6 +142,22 @@ def _promoted(
     row.note = f"{measured.taken.details['rows_per_second']:,.0f} rows/s, once"
     console.print(_said(row, 0))
     yield row
+    if scenario.is_compacted:
+        yield _compacted(session, scenario, workload, folder)
+
+
+def _compacted(session: Session, scenario: Scenario, workload: Workload, folder: Path) -> Row:
+    """Compact the store as workers do between two exports."""
+    row = Row(scenario=scenario.name, contender=COMPACTION)
+    with console.status("compacting"):
+        measured = run(
+            "ours_compaction.py", workload, scenario.request, folder / "compaction", session.limits
+        )
+    row.runs.append(measured)
+    details = measured.taken.details
+    row.note = f"{details['files_before']} store files became {details['files']}, once"
+    console.print(_said(row, 0))
+    return row
 
 
 def _kept_stores(scratch: Path) -> set[Path]:

@@ -17,10 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.engine import channel
-from service.engine.orders import Answer, Done, ExportOrder, Failed, Promoted, PromotionOrder
+from service.engine.orders import (
+    Answer,
+    Compacted,
+    CompactionOrder,
+    Done,
+    ExportOrder,
+    Failed,
+    Promoted,
+    PromotionOrder,
+)
 
 #: Seconds the child may hear nothing: longer than any order takes.
 SILENCE = "7200"
+#: Behind these nothing more is answered.
+_LAST = Promoted | Done | Failed | Compacted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +45,7 @@ class Ran:
     peak_bytes: int
 
 
-def run(order: PromotionOrder | ExportOrder, root: Path) -> Ran:
+def run(order: PromotionOrder | ExportOrder | CompactionOrder, root: Path) -> Ran:
     """Have a fresh child do an order, with the files under ``root``."""
     child = subprocess.Popen(
         [sys.executable, "-m", "service.engine.child", str(root), SILENCE],
@@ -51,7 +62,7 @@ def run(order: PromotionOrder | ExportOrder, root: Path) -> Ran:
     started = time.perf_counter()
     child.stdin.write(channel.frame(order))
     child.stdin.flush()
-    while not answers or not isinstance(answers[-1][1], Promoted | Done | Failed):
+    while not answers or not isinstance(answers[-1][1], _LAST):
         body = channel.receive(child.stdout)
         if body is None:
             raise SystemExit("the engine child died")

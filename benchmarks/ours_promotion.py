@@ -124,7 +124,6 @@ def _fragments(batch: Batch, promoted: Promoted) -> list[dict[str, object]]:
             "ingested_at": batch.ingested_at.isoformat(),
             "is_upsert": False,
             "added": batch.ingest_number,
-            "added": batch.ingest_number,
         }
         for file in promoted.store_files
     ]

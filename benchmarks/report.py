@@ -8,7 +8,7 @@ from typing import Literal
 
 import aims
 from plot import draw
-from results import OURS, PROMOTION, Results, Row
+from results import COMPACTION, OURS, PROMOTION, Results, Row
 from rich.console import Console
 from rich.table import Table
 
@@ -65,7 +65,7 @@ def _cells(results: Results, row: Row) -> list[str]:
         f"{row.cpu_seconds:.2f}",
         f"{row.peak_bytes / GIB:.2f}",
         f"{row.tree_bytes / GIB:.2f}",
-        f"{ratio:.2f}" if ratio and row.contender != PROMOTION else "",
+        f"{ratio:.2f}" if ratio and row.contender not in {PROMOTION, COMPACTION} else "",
         {None: "", True: "yes", False: "NO"}[row.is_equal],
         row.note,
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from measuring import Measured
 
-OURS, PROMOTION = "ours", "our promotion"
+OURS, PROMOTION, COMPACTION = "ours", "our promotion", "our compaction"
 
 
 @dataclass(kw_only=True)

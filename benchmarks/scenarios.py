@@ -37,6 +37,8 @@ class Scenario:
     request: Request
     #: Everybody takes part in this one; elsewhere only those that finish it in reasonable time.
     is_main: bool = False
+    #: The store is compacted before it is exported.
+    is_compacted: bool = False
 
 
 def scenarios(profiles: int) -> tuple[Scenario, ...]:
@@ -73,6 +75,7 @@ def scenarios(profiles: int) -> tuple[Scenario, ...]:
             shows="the same rows in 200 batches instead of 27",
             parameters=replace(plain, record_batches=59, event_batches=23),
             request=Request(),
+            is_compacted=True,
         ),
         Scenario(
             name="heavy-identity",
