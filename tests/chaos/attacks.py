@@ -14,7 +14,7 @@ import asyncpg
 
 from catalog.store.obstacles import Obstacle
 from tests.chaos.moments import Standing, Watch
-from tests.chaos.plan import CALLS, WORK, Attack, Deed, Moment, Target
+from tests.chaos.plan import Attack, Deed, Moment, Target
 from tests.chaos.rig import Rig, signal_all
 
 #: How long an attack waits for its moment before it takes any.
@@ -37,7 +37,7 @@ class Done:
     #: Seconds after the first.
     at: float
     #: What went on in that moment, of the victim where it is one of several.
-    moment: str
+    moment: Moment
     #: Processes or connections that were hit.
     victim_count: int
 
@@ -61,11 +61,8 @@ class Attacks:
         if attack.moment is not Moment.ANY:
             standing = await self._watch.wait_for(attack.moment, PATIENCE_SECONDS)
         # Asked before the blow: afterwards nobody can tell.
-        moment = await self._watch.now(standing.worker_pid if standing else None)
-        if attack.moment in CALLS:
-            moment = attack.moment if attack.moment in moment else moment
-        if standing and attack.moment in WORK:
-            moment = attack.moment
+        worker_pid = standing.worker_pid if standing else None
+        moment = attack.moment if standing else await self._watch.now(attack.moment, worker_pid)
         at = time.monotonic() - self._began_at
         victims = await self._strike(attack, standing, rng)
         return Done(attack=attack, at=at, moment=moment, victim_count=victims)

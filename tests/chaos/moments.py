@@ -17,6 +17,16 @@ from tests.chaos.rig import Rig
 #: The moments between two parts last some tens of milliseconds.
 LOOK_SECONDS = 0.005
 
+#: The shorter a moment lasts, the more it tells.
+RAREST_FIRST = (
+    Moment.PUBLISHING,
+    Moment.PLANNED,
+    Moment.WRITING,
+    Moment.CLAIMED,
+    Moment.PROMOTING,
+    *CALLS,
+)
+
 _STANDING = """
 SELECT jobs.id, jobs.kind, jobs.worker_id, plans.task_count,
        (SELECT count(*) FROM parts WHERE parts.plan_id = plans.id) AS part_count
@@ -79,17 +89,20 @@ class Watch:
             await asyncio.sleep(LOOK_SECONDS)
         return None
 
-    async def now(self, worker_pid: int | None = None) -> str:
-        """What goes on, for the report: of one worker's jobs, or of all."""
+    async def now(self, asked: Moment, worker_pid: int | None = None) -> Moment:
+        """What goes on, in a word: what was asked for, if it does; else the rarest.
+
+        Of jobs, only those of one worker count when one is named.
+        """
         standing: Iterable[Standing] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(1):
                 standing = await self.standing()
-        jobs = {
+        found = {
             each.moment for each in standing if worker_pid is None or each.worker_pid == worker_pid
         }
-        calls = {moment for moment, count in self._in_progress.items() if count}
-        return ", ".join(sorted(jobs)) or ", ".join(sorted(calls)) or "idle"
+        found |= {moment for moment, count in self._in_progress.items() if count}
+        return next((each for each in (asked, *RAREST_FIRST) if each in found), Moment.IDLE)
 
 
 def _moment(row: asyncpg.Record) -> Moment:

@@ -41,12 +41,13 @@ class Moment(StrEnum):
     WRITING = "some parts kept"
     PUBLISHING = "all parts kept, batch not shown"
     PROMOTING = "promotion running"
-    OPENING = "call in progress: open a batch"
-    UPLOADING = "call in progress: upload"
-    COMPLETING = "call in progress: complete a batch"
-    SUBMITTING = "call in progress: submit a job"
-    CANCELLING = "call in progress: cancel a job"
-    DOWNLOADING = "call in progress: download"
+    OPENING = "a call: open a batch"
+    UPLOADING = "a call: upload"
+    COMPLETING = "a call: complete a batch"
+    SUBMITTING = "a call: submit a job"
+    CANCELLING = "a call: cancel a job"
+    DOWNLOADING = "a call: download"
+    IDLE = "nothing in progress"
 
 
 #: What jobs go through.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.attacks import Done
+from tests.chaos.plan import Moment
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,9 +37,9 @@ class Report:
         """Signals that hit somebody."""
         return sum(done.attack.is_kill and done.victim_count > 0 for done in self.done)
 
-    def by_moment(self) -> dict[str, Counter[str]]:
+    def by_moment(self) -> dict[str, Counter[Moment]]:
         """How often what was done, by the moment in which it was."""
-        table: dict[str, Counter[str]] = {}
+        table: dict[str, Counter[Moment]] = {}
         for done in self.done:
             if done.victim_count:
                 what = f"{done.attack.target}: {done.attack.deed}"
@@ -81,7 +82,10 @@ class Report:
             *_table("Jobs", self.jobs),
             *_table("Attempts of jobs that succeeded", dict(sorted(self.attempts.items()))),
             *_table("Figures", self.figures),
-            *self._matrix(),
+            "## Attacks by kind and moment",
+            "",
+            *self.matrix(),
+            "",
             *_table("Statuses of calls", _by_status(self.answers)),
             *(
                 ["## Troubles of the attack itself", "", *self.troubles, ""]
@@ -91,16 +95,16 @@ class Report:
         ]
         return "\n".join(lines)
 
-    def _matrix(self) -> list[str]:
-        lines = [
-            "## Kills by kind and moment",
-            "",
-            "| what | moment | times |",
-            "| --- | --- | --: |",
-        ]
-        for what, moments in self.by_moment().items():
-            lines += [f"| {what} | {moment} | {n} |" for moment, n in sorted(moments.items())]
-        return [*lines, ""]
+    def matrix(self) -> list[str]:
+        """Attacks by kind and moment, as a table."""
+        table = self.by_moment()
+        met = [moment for moment in Moment if any(row[moment] for row in table.values())]
+        lines = [_row(["", *met, "all"]), _row(["---", *["--:"] * (len(met) + 1)])]
+        for what, row in table.items():
+            lines.append(_row([what, *[row[moment] or "" for moment in met], row.total()]))
+        total = Counter(moment for row in table.values() for moment in row.elements())
+        lines.append(_row(["all", *[total[moment] for moment in met], total.total()]))
+        return lines
 
     def save(self, folder: Path = RESULTS) -> Path:
         """Write both beside each other; return the page."""
@@ -111,6 +115,10 @@ class Report:
         page = folder / f"{name}.md"
         page.write_text(self.page(), encoding="utf-8")
         return page
+
+
+def _row(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _table(title: str, rows: Mapping[Any, Any]) -> Sequence[str]:
