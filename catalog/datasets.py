@@ -20,6 +20,11 @@ PROFILE_TAG = "unifiedProfile"
 #: The tag that names the data set as a table.
 TABLE_TAG = "adobe/pqs/table"
 
+#: Where a data set says how long its rows are kept; the sweeper looks there, see
+#: ``catalog/store/sweeping.sql``.
+_EXPIRATION = ("extensions", "adobe_lakeHouse", "rowExpiration", "ttlValue")
+_DURATION = re.compile(r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
@@ -107,6 +112,27 @@ def says(tags: Mapping[str, list[str]], flag: str) -> bool:
     Callers write ``enabled:true`` and ``enabled: true``; both are documented.
     """
     return f"{flag}:true" in (value.replace(" ", "") for value in tags.get(PROFILE_TAG, []))
+
+
+def checked_expiration(extras: Mapping[str, Any]) -> None:
+    """Refuse with InvalidField a word on how long rows are kept that is no duration.
+
+    What is not understood must not keep rows for ever, nor let them go at once.
+    """
+    found: Any = extras
+    for name in _EXPIRATION:
+        if found is None:
+            return
+        if not isinstance(found, Mapping):
+            raise InvalidField(".".join(_EXPIRATION), f"{name} must be below an object")
+        found = found.get(name)
+    if found is None:
+        return
+    match = _DURATION.fullmatch(found) if isinstance(found, str) else None
+    if match is None or not any(int(count) for count in match.groups(default="0")):
+        raise InvalidField(
+            ".".join(_EXPIRATION), "must be a duration of a day or more, such as P90D, P3M or P1Y"
+        )
 
 
 def checked_tags(tags: object) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catalog.datasets import DatasetId, checked_tags, says, table_name, view_id
+from catalog.datasets import DatasetId, checked_expiration, checked_tags, says, table_name, view_id
 from catalog.errors import InvalidField
 
 
@@ -54,3 +54,34 @@ def test_a_view_is_named_after_its_data_set_and_is_not_it():
     assert view_id(id) == view_id(id)
     assert view_id(id) != id
     assert len(view_id(id)) == 24
+
+
+def kept(value: object) -> dict[str, object]:
+    return {"extensions": {"adobe_lakeHouse": {"rowExpiration": {"ttlValue": value}}}}
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {},
+        {"extensions": None},
+        {"extensions": {"other": 1}},
+        kept(None),
+        *map(kept, ["P30D", "P3M", "P1Y", "P2W", "P1Y6M"]),
+    ],
+)
+def test_how_long_rows_are_kept_is_a_duration_or_not_said(extras: dict[str, object]):
+    checked_expiration(extras)
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {"extensions": "P30D"},
+        {"extensions": {"adobe_lakeHouse": []}},
+        *map(kept, ["", "P", "P0D", "30", 30, "PT1H", "P1DT1H", "P-1D", "P1M1Y", "P٣D"]),
+    ],
+)
+def test_any_other_word_on_it_is_refused(extras: dict[str, object]):
+    with pytest.raises(InvalidField, match=r"extensions\.adobe_lakeHouse\.rowExpiration\.ttlValue"):
+        checked_expiration(extras)

@@ -15,6 +15,7 @@ from catalog.datasets import (
     DatasetId,
     DatasetInUse,
     ListedFile,
+    checked_expiration,
     checked_tags,
     view_id,
 )
@@ -110,6 +111,7 @@ class NewDataset(Wire):
     def draft(self) -> DatasetDraft:
         """The same in the service's own words; refuses malformed tags and a missing schema."""
         extras = {key: each for key, each in (self.model_extra or {}).items() if key not in _OWN}
+        checked_expiration(extras)
         return DatasetDraft(
             name=(self.name or "").strip(),
             description=self.description or "",
