@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -25,6 +26,8 @@ from service.telemetry import start_logging
 
 #: How soon a private server that was killed is started again.
 _LOOK_AGAIN_SECONDS = 1.0
+#: What a worker needs beyond its own grace to hand its jobs back and end.
+_HAND_BACK = timedelta(seconds=5)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -100,7 +103,8 @@ async def _workers(folder: DataDir, count: int, settings: Settings) -> AsyncIter
     try:
         yield
     finally:
-        await supervisor.stop(grace=settings.http.shutdown_grace)
+        own = settings.worker.grace + _HAND_BACK
+        await supervisor.stop(grace=max(settings.http.shutdown_grace, own))
 
 
 @asynccontextmanager
