@@ -24,10 +24,14 @@ check: $(VENV)/installed-for-tests
 	$(VENV)/bin/lint-imports
 	@$(RUN) pytest
 
-# Thousands of calls made up from openapi.yaml; FUZZ_EXAMPLES says how many for each operation.
+# Thousands of calls made up from openapi.yaml, of broken requests, and of broken files:
+# FUZZ_EXAMPLES, HTTP_FUZZ_REQUESTS and FUZZ_INPUTS say how many for each operation, in all, and
+# for each kind of file. Some hours as it is.
 fuzz: $(VENV)/installed-for-tests
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} HTTP_FUZZ_REQUESTS=$${HTTP_FUZZ_REQUESTS:-20000} \
-		$(RUN) pytest tests/surfaces/test_fuzz.py tests/surfaces/test_http_fuzz.py $(ARGS)
+		FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(RUN) pytest tests/surfaces/test_fuzz.py \
+		tests/surfaces/test_http_fuzz.py tests/engine/test_fuzz_json.py tests/engine/test_fuzz_csv.py \
+		tests/engine/test_fuzz_parquet.py $(ARGS)
 
 # Kills, stops and cuts off what a service of its own is made of, KILLS times after the plan of SEED,
 # and audits what is left: about 5 s a kill. See docs/reliability.md.

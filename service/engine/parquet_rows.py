@@ -50,11 +50,16 @@ class _Unpacked:
         self._size_bytes = size_bytes
         self._unpacked_bytes = 0
         self._lock = threading.Lock()
+        #: It was refused: nothing more of it need be read.
+        self.is_over = False
 
     def add(self, more_bytes: int) -> None:
+        most = max(UNPACKED_BYTES, MOST_TIMES * self._size_bytes)
         with self._lock:
             self._unpacked_bytes += more_bytes
-        if self._unpacked_bytes > max(UNPACKED_BYTES, MOST_TIMES * self._size_bytes):
+            is_new = self._unpacked_bytes > most and not self.is_over
+            self.is_over |= is_new
+        if is_new:
             raise FileRefused(
                 f"the file's {self._size_bytes:,} bytes unpack to more than {MOST_TIMES:,} times"
                 " as many"
@@ -83,6 +88,8 @@ class ParquetReader:
                     min(size_bytes, size_bytes * first // max(1, file.metadata.num_rows)),
                 )
                 first += batch.num_rows
+                if unpacked.is_over:
+                    return
 
     def _rows(
         self, batch: pa.RecordBatch, first: int, ignored: frozenset[str], unpacked: _Unpacked
