@@ -159,7 +159,13 @@ class Rig:
             **self._settings,
             "DATABASE_URL": f"postgresql://{user}:{password}@127.0.0.1:{self.proxy.port}/"
             f"{known['database']}",
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "faults"), str(ROOT)]),
+            "PYTHONPATH": os.pathsep.join(
+                [
+                    str(Path(__file__).parent / "faults"),
+                    str(ROOT),
+                    *filter(None, [os.environ.get("PYTHONPATH")]),
+                ]
+            ),
             "CHAOS_FAULTS": str(self._faults),
             **more,
         }
