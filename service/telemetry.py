@@ -54,6 +54,7 @@ OLDEST_JOB_SECONDS = Gauge(
 LEASES_LOST = Counter(
     "profile_exports_leases_lost", "Jobs that were taken from a worker that went silent."
 )
+SWEPT = Counter("profile_exports_swept", "What the sweeper removed, by what it was.", ["what"])
 
 CONNECTIONS = Gauge("profile_exports_connections", "Connections that are open.")
 CUT_OFF = Counter(

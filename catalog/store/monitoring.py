@@ -57,3 +57,8 @@ class MonitoringStore:
         row = await SQL["lost"].row(self._db, since=since, until=until, reason=WENT_SILENT)
         assert row is not None
         return int(row["count"])
+
+    async def swept(self, since: datetime, until: datetime) -> dict[str, int]:
+        """What the sweeper removed meanwhile, and how many of each."""
+        rows = await SQL["swept"].rows(self._db, since=since, until=until)
+        return {row["what"]: row["count"] for row in rows}

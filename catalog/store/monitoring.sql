@@ -28,3 +28,10 @@ SELECT jobs.kind, jobs.state,
 SELECT count(*) AS count
   FROM job_events
  WHERE at > :since AND at <= :until AND reason = :reason
+
+-- name: swept
+-- What the sweeper removed within a span of time, by what it was.
+SELECT what, sum(count::bigint)::bigint AS count
+  FROM sweeps, jsonb_each_text(counts) AS removed (what, count)
+ WHERE ended_at > :since AND ended_at <= :until
+ GROUP BY what

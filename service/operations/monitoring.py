@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 
 from catalog.store.database import Database
 from catalog.store.monitoring import MonitoringStore
-from service.telemetry import JOB_SECONDS, JOB_WAIT_SECONDS, JOBS, LEASES_LOST, OLDEST_JOB_SECONDS
+from service.telemetry import (
+    JOB_SECONDS,
+    JOB_WAIT_SECONDS,
+    JOBS,
+    LEASES_LOST,
+    OLDEST_JOB_SECONDS,
+    SWEPT,
+)
 
 #: An event is dated a moment before it is committed. What takes longer than this is missed.
 _BEHIND = timedelta(seconds=2)
@@ -43,6 +50,7 @@ class Monitoring:
             since = self._until or until
             ended = await store.ended(since, until)
             lost = await store.lost_leases(since, until)
+            swept = await store.swept(since, until)
         self._until = until
         JOBS.clear()
         OLDEST_JOB_SECONDS.clear()
@@ -53,3 +61,5 @@ class Monitoring:
             JOB_WAIT_SECONDS.labels(job.kind).observe(job.waited_seconds)
             JOB_SECONDS.labels(job.kind, job.state).observe(job.worked_seconds)
         LEASES_LOST.inc(lost)
+        for what, count in swept.items():
+            SWEPT.labels(what).inc(count)

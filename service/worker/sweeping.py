@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import prometheus_client
 import structlog
 
 from catalog.batches import BatchError, BatchEvent
@@ -26,10 +25,6 @@ from catalog.store.sweeping import SweepingStore
 from service.storage.files import Files
 
 log = structlog.get_logger()
-
-SWEPT = prometheus_client.Counter(
-    "profile_exports_swept", "What the sweeper removed, by what it was.", ["what"]
-)
 
 #: A stopped process may go on and finish what it was writing when its job has long ended: folders
 #: are looked at again until then, less and less often.
@@ -95,8 +90,6 @@ class Sweeper:
             await self._remove_discarded(swept)
             async with self._database.transaction() as db:
                 await SweepingStore(db).note_sweep(self._actor, swept, started_at=started_at)
-        for what, count in swept.items():
-            SWEPT.labels(what).inc(count)
         if any(swept.values()):
             log.info("swept", **swept)
         return swept

@@ -57,6 +57,19 @@ async def test_a_lost_lease_is_counted(monitoring: Monitoring, db: Connection, s
     assert value("leases_lost_total") == before + 1
 
 
+async def test_what_was_swept_is_counted_by_what_it_was(monitoring: Monitoring, db: Connection):
+    for count in (2, 3):
+        await db.execute(
+            "INSERT INTO sweeps (actor, counts, started_at, ended_at)"
+            " VALUES ('w', $1, now(), now() - interval '3 seconds')",
+            {"uploads": count, "files": 0},
+        )
+    before = value("swept_total", what="uploads")
+    await monitoring.look()
+    await monitoring.look()
+    assert value("swept_total", what="uploads") == before + 5
+
+
 async def test_what_waits_and_runs_is_told_as_it_is_now(
     monitoring: Monitoring, db: Connection, scope: Scope
 ):
