@@ -146,9 +146,9 @@ class Page(Selection):
     def _order(self, vocabulary: Vocabulary) -> tuple[Sort, ...]:
         order = []
         for term in (self.order_by or "").split(","):
-            if not term.strip():
+            if not term.strip(" "):
                 continue
-            direction, _, name = term.strip().rpartition(":")
+            direction, _, name = term.strip(" ").rpartition(":")
             if direction not in {"", "asc", "desc"}:
                 raise InvalidField("orderBy", f"{direction!r} is neither asc nor desc")
             own = vocabulary.field(name, "orderBy")

@@ -49,7 +49,8 @@ class Page(BaseModel):
         """
         conditions = [_condition(each) for one in properties for each in one.split(",") if each]
         kept = [each for each in found if all(condition(each) for condition in conditions)]
-        for term in reversed([each.strip() for each in (self.orderby or "").split(",") if each]):
+        terms = [term for each in (self.orderby or "").split(",") if (term := each.strip(" "))]
+        for term in reversed(terms):
             key = term.lstrip("+-")
             if key not in {*_TEXTS, *_INSTANTS}:
                 known = ", ".join((*_INSTANTS, *_TEXTS))
