@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import blake2b
 
 #: A component with more identities than this is not one person: it is never exported.
 IDENTITIES_PER_PROFILE = 50
@@ -102,6 +103,26 @@ class NamespaceDraft:
     name: str
     description: str = ""
     id_type: IdType = IdType.CROSS_DEVICE
+
+
+def key_hash(namespace: str, secret: bytes) -> blake2b:
+    """Begin the hash that keys identities of a namespace (lower-case code); a value completes it.
+
+    It is keyed with a secret of the deployment: nobody without it can construct two identities of
+    one key. 128 bits.
+    """
+    code = namespace.encode()
+    seeded = blake2b(digest_size=16, key=secret)
+    # Without the length, namespace "ab" with value "c" would collide with "a" and "bc".
+    seeded.update(len(code).to_bytes(4, "little") + code)
+    return seeded
+
+
+def identity_key(namespace: str, value: str, secret: bytes) -> str:
+    """Give the key of one identity as 32 hexadecimal digits."""
+    hashing = key_hash(namespace.lower(), secret)
+    hashing.update(value.encode())
+    return hashing.hexdigest()
 
 
 def unlinked(namespaces: Iterable[Namespace]) -> tuple[str, ...]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import service.engine.no_pandas  # noqa: F401
 
 # isort: split
-import ctypes
 import errno
 import os
-import signal
 import sys
 import threading
 import time
@@ -26,6 +24,7 @@ from catalog.errors import Refusal
 from service.engine import channel
 from service.engine.compaction import compact
 from service.engine.exporting import export
+from service.engine.leash import die_with_parent
 from service.engine.memory import keep_freed_memory
 from service.engine.orders import (
     Answer,
@@ -147,17 +146,6 @@ def _end_when_silent(parent: BinaryIO, silence: float) -> None:
     while channel.receive(parent) is not None:
         silent_ticks = 0
     os._exit(1)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, where the kernel can."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C in a terminal is the parent's to answer
-    if sys.platform == "linux":
-        parent = os.getppid()
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.identities import key_hash
 from service.engine.arrow_types import Chunks, Column
 
 Keys = npt.NDArray[np.uint64]
@@ -41,10 +42,7 @@ def fingerprint(secret: bytes) -> str:
 
 
 def _digests(namespace: str, values: Column, secret: bytes) -> bytes:
-    code = namespace.encode()
-    seeded = blake2b(digest_size=16, key=secret)
-    # Without the length, namespace "ab" with value "c" would collide with "a" and "bc".
-    seeded.update(len(code).to_bytes(4, "little") + code)
+    seeded = key_hash(namespace, secret)
     digests = []
     for value in cast("list[bytes]", pc.cast(values, pa.binary()).to_pylist()):
         hashing = seeded.copy()

@@ -14,10 +14,8 @@ from catalog.schemas import Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.explaining import Names, explain
 from service.engine.gathering import PLAN, Gathered, Held, gather, representatives
-from service.engine.identity_keys import keys as identity_keys
 from service.engine.labels import keys_of
 from service.engine.lookup_orders import (
-    AskedIdentity,
     EventPage,
     Explained,
     Found,
@@ -52,7 +50,7 @@ def look_up(order: LookupOrder, store: OpenStore) -> Found:
     """Find everything an order asks for."""
     export = order.export.model_copy(update={"with_empty_profiles": True})
     neighbours = Neighbours(export, store)
-    asked = [_key(identity, order.secret) for identity in order.identities]
+    asked = [int(key, 16) for key in order.identities]
     components = {key: neighbours.component(key) for key in dict.fromkeys(asked)}
     whole = _distinct(one for one in components.values() if not one.is_excluded)
     gathered = gather(export, store, whole)
@@ -65,13 +63,6 @@ def look_up(order: LookupOrder, store: OpenStore) -> Found:
             for key in asked
         )
     )
-
-
-def _key(identity: AskedIdentity, secret: bytes) -> int:
-    if identity.key is not None:
-        return int(identity.key, 16)
-    hi, lo = identity_keys(identity.namespace, pa.array([identity.value]), secret)
-    return int(hi[0]) << 64 | int(lo[0])
 
 
 def _distinct(components: Iterator[Component]) -> list[Component]:

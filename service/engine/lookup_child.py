@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from catalog.errors import NotFound
 from service.engine import channel
-from service.engine.child import die_with_parent
+from service.engine.leash import die_with_parent
 from service.engine.looking_up import look_up
 from service.engine.lookup_orders import Found, LookupOrder
 from service.engine.open_store import OpenStore

@@ -10,15 +10,6 @@ from pydantic import Field
 from service.engine.orders import Document, ExportOrder, Failed, Order
 
 
-class AskedIdentity(Order):
-    """An identity somebody asks about: by namespace (lower-case code) and value, or by its key."""
-
-    namespace: str = ""
-    value: str = ""
-    #: 32 hexadecimal digits; asked for by its key alone.
-    key: str | None = None
-
-
 class EventPage(Order):
     """Which events of a profile are looked up, by their own time."""
 
@@ -37,9 +28,8 @@ class LookupOrder(Order):
     kind: Literal["lookup"] = "lookup"
     #: What an export of the same snapshot under the same policy would be told.
     export: ExportOrder
-    identities: tuple[AskedIdentity, ...]
-    #: The deployment's secret for identity keys (32 bytes).
-    secret: bytes
+    #: Keys of identities, each as 32 hexadecimal digits.
+    identities: tuple[str, ...]
     #: Merge attributes; else only who is linked with whom is looked up.
     with_profiles: bool = True
     #: Null: no events.

@@ -25,7 +25,7 @@ from catalog.entities import (
 )
 from catalog.errors import InvalidField, NotFound, TooManyIdentities, Unavailable
 from catalog.export_jobs import BUILT_IN_POLICIES, IDENTITIES_PATHS, PROFILE_SCHEMA_NAME
-from catalog.identities import IDENTITY_VALUE_LENGTH, Namespace
+from catalog.identities import IDENTITY_VALUE_LENGTH, Namespace, identity_key
 from catalog.merge_policies import IdentityGraph, MergeRules
 from catalog.organisations import Caller, Scope
 from catalog.schemas import Field, Path, field_at
@@ -102,11 +102,9 @@ class Entities:
         async def order(db: Connection) -> tuple[engine.LookupOrder, str | None]:
             policy_id, rules = await _policy(db, request.merge_policy_id, by.scope)
             export = await self._export(db, by.scope, rules, request.fields, request.events)
-            asked = await self._asked(db, by.scope, request.identities)
             return engine.LookupOrder(
                 export=export,
-                identities=asked,
-                secret=await SecretStore(db).find_or_make(IDENTITY_SECRET),
+                identities=await self._keys(db, by.scope, request.identities),
                 events=_page(request.events),
                 with_explanation=request.is_explained,
             ), policy_id
@@ -126,8 +124,8 @@ class Entities:
         """Give the XID of an identity, whether any row names it or not, and its namespace."""
         async with self._database.transaction() as db:
             namespace = await _namespace(db, by.scope, asked)
-        (cluster,) = await self.clusters((asked,), by=by, is_stitched=False)
-        return cluster.members[0].xid, namespace
+            (key,) = await self._keys(db, by.scope, (asked,))
+        return xid_of(key), namespace
 
     async def clusters(
         self,
@@ -144,8 +142,7 @@ class Entities:
             rules = MergeRules(identity_graph=graph)
             return engine.LookupOrder(
                 export=await self._export(db, by.scope, rules, (("identityMap",),), None),
-                identities=await self._asked(db, by.scope, asked),
-                secret=await SecretStore(db).find_or_make(IDENTITY_SECRET),
+                identities=await self._keys(db, by.scope, asked),
                 with_profiles=False,
                 with_links=with_edges,
             ), None
@@ -154,9 +151,8 @@ class Entities:
         _check_sizes(found, asked)
         async with self._database.transaction() as db:
             names = await _names(db, by.scope, found)
-            if is_stitched:
-                for xid in dict.fromkeys(xid_of(one.key) for one in found):
-                    await AuditStore(db).note(by, Action.READ, ObjectKind.PROFILE, xid)
+            for xid in dict.fromkeys(xid_of(one.key) for one in found):
+                await AuditStore(db).note(by, Action.READ, ObjectKind.PROFILE, xid)
         return tuple(
             _cluster(one, found_one, names) for one, found_one in zip(asked, found, strict=True)
         )
@@ -212,20 +208,21 @@ class Entities:
             },
         )
 
-    async def _asked(
+    async def _keys(
         self, db: Connection, scope: Scope, identities: Iterable[AskedIdentity]
-    ) -> tuple[engine.AskedIdentity, ...]:
-        asked = []
+    ) -> tuple[str, ...]:
+        """The keys of identities, whether any row names them or not."""
+        secret, keys = await SecretStore(db).find_or_make(IDENTITY_SECRET), []
         for one in identities:
             if one.namespace is None:
                 key = key_of(one.id)
                 if key is None:
                     raise InvalidField("entityIdNS", f"is missing, and {one.id!r} is no XID")
-                asked.append(engine.AskedIdentity(key=key))
             else:
                 namespace = await _namespace(db, scope, one)
-                asked.append(engine.AskedIdentity(namespace=namespace.code.lower(), value=one.id))
-        return tuple(asked)
+                key = identity_key(namespace.code, one.id, secret)
+            keys.append(key)
+        return tuple(keys)
 
 
 async def _policy(db: Connection, id: str | None, scope: Scope) -> tuple[str | None, MergeRules]:

@@ -9,14 +9,13 @@ from hypothesis import given
 
 from service.engine.labelling import Labeller
 from service.engine.looking_up import look_up
-from service.engine.lookup_orders import AskedIdentity, EventPage, LookupOrder
+from service.engine.lookup_orders import EventPage, LookupOrder
 from service.engine.open_store import OpenStore
 from service.engine.orders import EventChoice, SavedLabelling
 from service.engine.snapshot import Snapshot
 from tests.engine.builders import (
     ALL_EVENTS,
     RANKED,
-    SECRET,
     STITCHED,
     Store,
     a_batch,
@@ -35,13 +34,11 @@ EVERYTHING = EventPage(limit=10_000)
 
 def ask(identity):
     namespace, _, value = identity.partition(":")
-    return AskedIdentity(namespace=namespace, value=value)
+    return f"{key_of((namespace, value)):032x}"
 
 
 def looked_up(store, order, *identities, **changes):
-    asked = LookupOrder(
-        export=order, identities=tuple(map(ask, identities)), secret=SECRET, **changes
-    )
+    asked = LookupOrder(export=order, identities=tuple(map(ask, identities)), **changes)
     return look_up(asked, OpenStore(store.files)).profiles
 
 
@@ -178,7 +175,7 @@ def test_a_profile_is_found_by_any_of_its_identities_and_by_its_key(store):
     )
     found = looked_up(store, order, "crm:1", "email:a", "web:x")
     assert [one.entity["first"] for one in found] == ["Ann"] * 3
-    by_key = LookupOrder(export=order, identities=(AskedIdentity(key=found[2].key),), secret=SECRET)
+    by_key = LookupOrder(export=order, identities=(found[2].key,))
     assert look_up(by_key, OpenStore(store.files)).profiles[0].members == found[0].members
     assert found[0].dataset_ids == ("clicks", "crm")
     assert found[0].ingest_numbers == (1, 2)

@@ -8,6 +8,7 @@ What they are answered is held to ``openapi.yaml``, whatever the test is about.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from catalog.store.signing_keys import SigningKeyStore
 from service import assembly
 from service.app import application
 from service.operations.tokens import new_secret, secret_hash
-from service.settings import DataSettings, Settings
+from service.settings import DataSettings, LookupSettings, Settings
 from service.storage.files import Files
 from service.surfaces.adobe import export_jobs, ingestion, merge_policies
 from service.surfaces.creating import REPLAYED
@@ -34,10 +35,16 @@ from tests.specification import Conformance
 
 HttpClient = TestClient[web.Request, web.Application]
 
+#: Look-ups start a process, and machines that run tests are busy.
+PATIENCE = timedelta(minutes=5)
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=DataSettings(data_dir=tmp_path / "data"))
+    return Settings(
+        data=DataSettings(data_dir=tmp_path / "data"),
+        lookup=LookupSettings(time_limit=PATIENCE),
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Children that stay: each look-up is answered, refused in time, or asked again."""
+
+from datetime import timedelta
+
+import pytest
+
+from catalog.errors import Unavailable
+from service.engine.lookup_orders import LookupOrder
+from service.engine.lookups import FilesGone, LookupLimits, Lookups
+from tests.engine.builders import Store, a_batch, an_order, key_of, named
+
+PATIENCE = timedelta(minutes=2)
+
+
+@pytest.fixture
+def order(tmp_path):
+    batch = a_batch("crm", 1, {"identityMap": named("crm:1"), "first": "Ann"})
+    export = an_order([batch], files=tuple(Store(tmp_path).put(batch)))
+    return LookupOrder(export=export, identities=(f"{key_of(('crm', '1')):032x}",))
+
+
+@pytest.fixture
+async def lookups(tmp_path):
+    limits = LookupLimits(children=1, memory_bytes=1 << 30, time=PATIENCE, idle=PATIENCE)
+    made = Lookups(tmp_path, limits)
+    yield made
+    await made.close()
+
+
+async def first_name(lookups, order):
+    found = await lookups.ask(order)
+    return found.profiles[0].entity["first"]
+
+
+async def test_one_child_answers_one_look_up_after_the_other(lookups, order):
+    assert await first_name(lookups, order) == "Ann"
+    (child,) = lookups._idle
+    assert await first_name(lookups, order) == "Ann"
+    assert lookups._idle == [child]
+
+
+async def test_a_child_that_died_is_replaced(lookups, order):
+    await lookups.ask(order)
+    (child,) = lookups._idle
+    child.kill()
+    await child.wait()
+    assert await first_name(lookups, order) == "Ann"
+
+
+async def test_files_that_were_swept_are_told_from_defects(lookups, order, tmp_path):
+    (file,) = [file for file in order.export.files if file.kind == "records"]
+    (tmp_path / file.key).unlink()
+    with pytest.raises(FilesGone):
+        await lookups.ask(order)
+
+
+async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, order):
+    hasty = LookupLimits(
+        children=1, memory_bytes=1 << 30, time=timedelta(milliseconds=1), idle=PATIENCE
+    )
+    lookups = Lookups(tmp_path, hasty)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="more than"):
+            await lookups.ask(order)
+    assert len(lookups._starting) == 1
+    await lookups.close()
