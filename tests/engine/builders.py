@@ -173,7 +173,8 @@ class Store:
     ) -> Fragments:
         key = f"store/{batch.ingest_number:06d}-{kind.value}"
         with self.files.create(key) as sink:
-            writer = StoreFileWriter(sink, table.schema, depth=depth, secret=SECRET)
+            words = _words(table) if batch.ingest_number % 4 else {}
+            writer = StoreFileWriter(sink, table.schema, depth=depth, secret=SECRET, words=words)
             prefixes = [hi >> (64 - depth) for hi in table["_key_hi"].to_pylist()]
             for prefix in sorted(set(prefixes)):
                 rows = [n for n, p in enumerate(prefixes) if p == prefix]
@@ -236,6 +237,12 @@ class Store:
         """Store batches and export everything."""
         files = tuple(file for batch in batches for file in self.put(batch))
         return self.export(an_order(batches, files=files, **changes))
+
+
+def _words(table: pa.Table) -> dict[str, pa.Array]:
+    """Store all texts as words, as promotions do with those that repeat."""
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    return {name: table.column(name).unique().drop_null() for name in texts if name != "value"}
 
 
 def rows_of(table: pa.Table) -> list[Row]:
