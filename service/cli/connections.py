@@ -191,8 +191,12 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP in the body of every refusal. Its bytes stay out of the log."""
-        if not isinstance(exc, HttpProcessingError):
+        """Answer what is no HTTP in the body of every refusal. Its bytes stay out of the log.
+
+        So is a call that the library itself could not digest, and never handed to us: it has
+        no id yet.
+        """
+        if not isinstance(exc, HttpProcessingError) and REQUEST_ID in request:
             return super().handle_error(request, status, exc, message)
         request[REQUEST_ID] = uuid4().hex
         REQUESTS.labels("", "", HTTPStatus.BAD_REQUEST.value).inc()

@@ -192,6 +192,7 @@ async def test_one_connection_too_many_is_told_to_come_again_and_the_others_go_o
         b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X-Many: x\r\n" * 200 + b"\r\n",
         b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: h\r\nExpect: swordfish\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nExpect: \xff\xfe\r\n\r\n",
     ],
     ids=lambda head: head[:40].decode(errors="replace"),
 )

@@ -116,6 +116,8 @@ def problem(
     request: web.BaseRequest, status: HTTPStatus, *, code: str, detail: str
 ) -> Mapping[str, object]:
     """The body every refusal has."""
+    # What a caller sent may come back in words, and may be no text.
+    detail = detail.encode(errors="backslashreplace").decode()
     title = TITLES.get(status, f"HTTP {status.value} {status.phrase}")
     return {
         "type": _PROBLEMS + code.replace("_", "-"),
