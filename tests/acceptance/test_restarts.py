@@ -53,7 +53,8 @@ async def test_a_rolling_restart_under_load_fails_no_call_and_costs_no_attempt()
         await callers.close()
         async with connected(**rig.direct) as db:
             failed = await db.fetchval("SELECT sum(failed_attempts) FROM jobs")
-            states = await db.fetch("SELECT DISTINCT state FROM jobs")
+            ended = "SELECT DISTINCT state FROM jobs WHERE kind <> 'compaction'"
+            states = await db.fetch(ended)
     assert failures(callers) <= {NO_ANSWER}
     assert callers.ledger.violations == []
     assert failed == 0
