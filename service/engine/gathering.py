@@ -106,9 +106,9 @@ class Gathered:
         return [held for held in self.held.values() if held.file.kind in kinds]
 
 
-def gather(order: ExportOrder, store: OpenStore, components: Sequence[Component]) -> Gathered:
+def gather(snapshot: Snapshot, store: OpenStore, components: Sequence[Component]) -> Gathered:
     """Read all rows of some profiles that can matter to an export."""
-    snapshot = Snapshot(order)
+    order = snapshot.order
     keys = keys_from({member for component in components for member in component.members})
     held = {}
     for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES):

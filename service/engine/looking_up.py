@@ -48,12 +48,12 @@ _Row = dict[str, Any]
 
 def look_up(order: LookupOrder, store: OpenStore) -> Found:
     """Find everything an order asks for."""
-    export = order.export.model_copy(update={"with_empty_profiles": True})
-    neighbours = Neighbours(export, store)
+    snapshot = Snapshot(order.export.model_copy(update={"with_empty_profiles": True}))
+    neighbours = Neighbours(snapshot, store)
     asked = [int(key, 16) for key in order.identities]
     components = {key: neighbours.component(key) for key in dict.fromkeys(asked)}
     whole = _distinct(one for one in components.values() if not one.is_excluded)
-    gathered = gather(export, store, whole)
+    gathered = gather(snapshot, store, whole)
     names = Names(gathered)
     entities = _entities(order, gathered) if order.with_profiles else {}
     explained = explain(gathered, names) if order.with_explanation else {}

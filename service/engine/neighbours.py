@@ -14,7 +14,6 @@ from catalog.merge_policies import IdentityGraph
 from catalog.store_files import StoreFileKind
 from service.engine.labels import IDENTITY_COUNT, PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.open_store import OpenStore
-from service.engine.orders import ExportOrder
 from service.engine.ranking import Keys
 from service.engine.snapshot import GONE, Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO
@@ -38,13 +37,14 @@ class Component:
 class Neighbours:
     """Finds the profiles of identities in one snapshot."""
 
-    def __init__(self, order: ExportOrder, store: OpenStore) -> None:
+    def __init__(self, snapshot: Snapshot, store: OpenStore) -> None:
+        order = snapshot.order
         self._store = store
         self._limit = order.identities_per_profile
         self._is_stitched = order.identity_graph is IdentityGraph.PRIVATE
         self._labels = order.labelling.key if order.labelling is not None else None
         known_at = order.labelling.commit if order.labelling is not None else -1
-        self._snapshot = Snapshot(order)
+        self._snapshot = snapshot
         self._newer = [
             number
             for number in self._snapshot.all(StoreFileKind.LINKS)
