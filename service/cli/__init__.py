@@ -19,6 +19,7 @@ COMMANDS = {
     "work": "Run a worker process beside the ones that serve starts.",
     "migrate": "Bring the database to this release's schema.",
     "credentials": "Show how to reach the service, with a fresh access token.",
+    "clients": "Make credentials that may do less, list them, shut one out.",
     "ingest": "Send a local file or folder into a data set.",
     "export": "Export merged profiles and download them.",
     "jobs": "List, show and cancel export jobs.",

@@ -19,12 +19,16 @@ from service.settings import Settings
 @json_option
 def credentials(data_dir: Path | None, *, as_json: bool) -> None:
     """Show how to reach the service as the client that was made at its first start."""
-    shown = run(_credentials(read_settings(data_dir)))
+    settings = read_settings(data_dir)
+    shown = run(_credentials(settings))
+    is_running = DataDir(settings.data.data_dir).running() is not None
     if as_json:
         click.echo(json.dumps(shown))
         return
     for name, value in shown.items():
         click.echo(f"{name:<14}{value or ''}")
+    if not is_running:
+        click.echo("nothing listens there now: start it with profile-exports serve", err=True)
 
 
 async def _credentials(settings: Settings) -> dict[str, str | None]:
