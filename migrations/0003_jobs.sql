@@ -55,6 +55,9 @@ CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
 -- Two would take the same files.
 CREATE UNIQUE INDEX a_sandbox_is_compacted_once_at_a_time ON jobs (sandbox_id)
     WHERE kind = 'compaction' AND finished_at IS NULL;
+-- Serves those who look after the profile store: whether a compaction has failed lately.
+CREATE INDEX compactions_failed ON jobs (finished_at)
+    WHERE kind = 'compaction' AND state = 'failed';
 -- Serve the listings of export jobs: each reads the first of every state asked for, in its order.
 CREATE INDEX export_jobs_by_creation ON jobs (sandbox_id, state, created_at, id)
     WHERE kind = 'export';

@@ -129,12 +129,15 @@ class StoreFileStore:
             await SQL["replace"].rows(self._db, **_of(scope), ids=list(one.replaced), commit=commit)
         return commit
 
-    async def live(self, *, horizon: timedelta) -> tuple[LiveFile, ...]:
+    async def live(
+        self, *, horizon: timedelta, patience: timedelta = timedelta(0)
+    ) -> tuple[LiveFile, ...]:
         """Files of the last snapshots of all sandboxes that have nothing else to do.
 
         Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased.
+        Sandboxes whose compaction failed less than ``patience`` ago are left out.
         """
-        rows = await SQL["live"].rows(self._db, horizon=horizon)
+        rows = await SQL["live"].rows(self._db, horizon=horizon, patience=patience)
         return tuple(
             LiveFile(
                 id=StoreFileId(row["id"]),

@@ -109,8 +109,17 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
  ORDER BY ingest_number, key COLLATE "C"
 
 -- name: live
--- Every file of the last snapshots, of all sandboxes in which no export or promotion waits, with
--- the batches in it that were deleted: for those who keep the store in order, never for callers.
+-- Every file of the last snapshots, of all sandboxes in which no job waits and no compaction runs or
+-- has failed lately, and whether it has rows that are to be erased: for those who keep the store in
+-- order, never for callers.
+WITH busy AS (
+    SELECT sandbox_id FROM jobs WHERE state = 'queued'
+    UNION
+    SELECT sandbox_id FROM jobs WHERE kind = 'compaction' AND finished_at IS NULL
+    UNION
+    SELECT sandbox_id FROM jobs
+     WHERE kind = 'compaction' AND state = 'failed' AND finished_at > now() - :patience::interval
+)
 SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
        sandboxes.name AS sandbox_name, dataset_id, store_files.kind, size_bytes,
        EXISTS (SELECT FROM store_file_sources AS source
@@ -120,10 +129,7 @@ SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
                        OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL
-   AND NOT EXISTS (SELECT FROM jobs
-                    WHERE jobs.sandbox_id = store_files.sandbox_id
-                      AND (state = 'queued' OR kind = 'compaction')
-                      AND finished_at IS NULL)
+   AND store_files.sandbox_id NOT IN (SELECT sandbox_id FROM busy)
  ORDER BY sandbox_id, dataset_id, store_files.kind, size_bytes, store_files.id
 
 -- name: snapshot

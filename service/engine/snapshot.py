@@ -64,7 +64,8 @@ class Snapshot:
         numbering = self._numbering[number]
         if not self.files[number].sources:
             return np.full(rows.num_rows, numbering[0])
-        return numbering[rows.column(SOURCE).to_numpy()]
+        source: Ints = numbering[rows.column(SOURCE).to_numpy()]
+        return source
 
     def all(self, kind: StoreFileKind) -> list[int]:
         """Name all files of a kind."""

@@ -29,6 +29,9 @@ from service.worker.claim import Claim
 
 log = structlog.get_logger()
 
+#: What failed will fail again for a while; and nobody waits for it.
+AFTER_A_FAILURE = timedelta(hours=1)
+
 #: Who submits compactions, in the history of a job.
 ACTOR = "upkeep"
 
@@ -138,7 +141,7 @@ class Upkeep:
         async with self._database.transaction() as db:
             if not await SweepingStore(db).try_lock():
                 return ()
-            files = await StoreFileStore(db).live(horizon=self._horizon)
+            files = await StoreFileStore(db).live(horizon=self._horizon, patience=AFTER_A_FAILURE)
             of_sandboxes = groupby(files, key=lambda file: file.scope)
             groups = [(scope, due(tuple(own), self._policy)) for scope, own in of_sandboxes]
             return tuple([await _submitted(db, scope, own) for scope, own in groups if own])

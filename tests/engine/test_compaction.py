@@ -28,7 +28,7 @@ from tests.engine.builders import (
     named,
     text,
 )
-from tests.engine.oracle import comparable, in_any_order
+from tests.engine.oracle import in_any_order
 from tests.engine.test_merge_properties import QUICKLY, UNLINKED, choices, worlds
 
 
@@ -67,7 +67,9 @@ def test_an_export_is_the_same_before_and_after_and_when_a_batch_is_taken_back(d
         files = [file for batch in batches for file in store.put(batch, depth=data.draw(depths))]
 
         def export(some):
-            return store.export(an_order(files=in_order(some), **chosen, **cuts)).rows
+            # By profile, whichever identity represents it: which data set weighs most may change.
+            order = an_order(files=in_order(some), **chosen, **cuts)
+            return in_any_order(store.export(order).rows)
 
         before = export(files)
         compacted = []
@@ -77,16 +79,16 @@ def test_an_export_is_the_same_before_and_after_and_when_a_batch_is_taken_back(d
             again = data.draw(st.booleans())
             both = [*once, *group[cut:]]
             compacted += store.compact(both) if again and both else both
-        assert comparable(export(compacted)) == comparable(before)
+        assert export(compacted) == before
         if not batches:
             return
         gone = data.draw(st.sampled_from(batches)).ingest_number
         reverted = without(compacted, gone)
         others = [batch for batch in batches if batch.ingest_number != gone]
         want = oracle.export(others, an_order(**chosen), key_of=key_of, unlinked=UNLINKED)
-        assert in_any_order(export(reverted)) == in_any_order(want.rows)
+        assert export(reverted) == in_any_order(want.rows)
         rewritten = [file for group in grouped(reverted) for file in store.compact(group)]
-        assert in_any_order(export(rewritten)) == in_any_order(want.rows)
+        assert export(rewritten) == in_any_order(want.rows)
 
 
 @pytest.fixture
