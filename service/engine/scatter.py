@@ -7,18 +7,27 @@ copied, and no more than one slice is held at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
+from service.engine.arrow_types import Column
 from service.engine.columns import column_in
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
 from service.engine.ranking import Ints, Keys, ordered
 from service.engine.snapshot import GONE, Snapshot
-from service.engine.store_files import KEY_HI, KEY_LO, SOURCE, StoreFile, StoreFileWriter, prefixes
+from service.engine.store_files import (
+    KEY_HI,
+    KEY_LO,
+    SOURCE,
+    StoreFile,
+    StoreFileWriter,
+    common_words,
+    prefixes,
+)
 from service.storage.files import Files
 
 #: Column of runs: the number of the source that a row came from, in the snapshot.
@@ -44,9 +53,12 @@ class Scatter:
         for dataset in dict.fromkeys(self.snapshot.dataset_of(n) for n in numbers):
             own = [n for n in numbers if self.snapshot.dataset_of(n) == dataset]
             schema = self._schema(kind, own)
+            # Without them, the texts of all files would have to be merged as texts.
+            words = common_words(self._open(n) for n in own)
+            words = {name: words[name] for name in schema.names if name in words}
             for number, rows in enumerate(self._gathered(own, schema)):
-                key = f"{self.folder}/runs/{kind.value}-{dataset:04d}-{number:05d}.parquet"
-                self._write(key, rows)
+                key = f"{self.folder}/runs/{kind.value}-{dataset:04d}-{number:05d}.arrow"
+                self._write(key, rows, words)
                 yield key
 
     def _schema(self, kind: StoreFileKind, numbers: Sequence[int]) -> pa.Schema:
@@ -88,14 +100,20 @@ class Scatter:
             if len(moving):
                 rows = file.read_group(group, schema.names).take(pa.array(moving))
                 yield _labelled(rows, profile.at(moving), source[moving], schema)
+            file.let_go()
 
-    def _write(self, key: str, rows: pa.Table) -> None:
+    def _write(self, key: str, rows: pa.Table, words: Mapping[str, Column]) -> None:
         profile = keys_of(rows, PROFILE_HI, PROFILE_LO)
         in_order = rows.unify_dictionaries().take(pa.array(ordered(profile.hi, profile.lo)))
         with (
             self.files.create(key) as sink,
             StoreFileWriter(
-                sink, rows.schema, depth=self.depth, secret=None, cut_at=PROFILE_HI
+                sink,
+                rows.schema,
+                depth=self.depth,
+                secret=None,
+                cut_at=PROFILE_HI,
+                words=words,
             ) as writer,
         ):
             writer.write_sorted(in_order)

@@ -26,7 +26,7 @@ from service.engine.scatter import ORIGIN
 from service.engine.snapshot import GONE, Snapshot
 from service.engine.store_files import MARK, StoreFile, prefixes
 from service.engine.vocabulary import Vocabulary
-from service.storage.files import Files, Mapped
+from service.storage.files import Files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +91,9 @@ class Opening:
 
     def store_files(self, kind: StoreFileKind) -> list[StoreFile]:
         """Open the files of a kind: the snapshot's in their order, then the plan's runs."""
-        return [StoreFile(source) for source in self.sources(kind)]
-
-    def sources(self, kind: StoreFileKind) -> list[pa.NativeFile]:
-        """Open the same files without looking into them."""
         keys = [self.snapshot.files[number].key for number in self.snapshot.numbers(kind)]
         keys += [run.key for run in self.plan.runs if run.kind is kind]
-        return [self.files.open(key) for key in keys]
+        return [StoreFile(self.files.open(key)) for key in keys]
 
 
 class SliceReader:
@@ -109,8 +105,7 @@ class SliceReader:
         self._depth = plan.depth
         self._columns = (*snapshot.columns(kind), PROFILE_HI, PROFILE_LO, ORIGIN)
         self._numbers = snapshot.numbers(kind)
-        self._sources = opening.sources(kind)
-        self._files = [StoreFile(source) for source in self._sources]
+        self._files = opening.store_files(kind)
         self._vocabulary = opening.vocabularies[kind]
         self._labels = open_labels(
             plan.labels, opening.files, snapshot.order.identities_per_profile
@@ -118,9 +113,8 @@ class SliceReader:
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
-        for source in self._sources:
-            if isinstance(source, Mapped):
-                source.let_go()  # else all files would be in memory in the end
+        for file in self._files:
+            file.let_go()  # else all of them would be in memory in the end
         slices = [self._slice(place, prefix) for place in range(len(self._files))]
         home = [
             (number, rows)

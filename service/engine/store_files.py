@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict
 from service.engine.arrow_types import Column
 from service.engine.identity_keys import fingerprint
 from service.engine.nesting import whole
+from service.storage.files import Mapped
 
 #: The identity a row is about. Columns of our own start with an underscore and hold no dot, but
 #: so may a leaf of the root: promotion refuses schemas with these names.
@@ -269,6 +270,7 @@ class StoreFile:
     """One open store file. Not to be shared between threads."""
 
     def __init__(self, source: pa.NativeFile) -> None:
+        self._source = source
         try:
             self._arrow = pa.ipc.open_file(source)
         except pa.ArrowInvalid as error:
@@ -282,6 +284,11 @@ class StoreFile:
         #: The columns as they were given to the writer: texts are texts, however stored.
         self.schema: pa.Schema = pa.schema([self._given(field) for field in last.schema])
         self._prefixes = np.array(self.layout.prefixes, np.uint64)
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read, where the file is mapped; it stays good."""
+        if isinstance(self._source, Mapped):
+            self._source.let_go()
 
     def words(self, name: str) -> Column | None:
         """Give the words of a text; None when the file lacks it or stores it otherwise."""
