@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "service.cli"]
 WORKERS = 2
 #: A process that ended is started again after so long.
 PAUSE_SECONDS = 0.2
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 LEASE_SECONDS = 1.0
 #: Short leases, several jobs at once, and parts so small that a kill meets exports half done.
