@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -168,11 +168,14 @@ class Service:
 
 
 @contextmanager
-def running(data_dir: Path, **environment: str) -> Iterator[Service]:
-    """Run the service with no configuration but where it keeps its data."""
+def running(
+    data_dir: Path, *, log: IO[bytes] | None = None, **environment: str
+) -> Iterator[Service]:
+    """Run the service with no configuration but where it keeps its data, and says what it does."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", "--data-dir", str(data_dir)],
         stdout=subprocess.PIPE,
+        stderr=log,
         text=True,
         env={**os.environ, **environment},
     )
