@@ -81,3 +81,5 @@ class LiveFile:
     size_bytes: int
     #: It holds rows of a batch that are to be erased.
     is_to_be_rid: bool
+    #: Jobs wait in its sandbox.
+    is_busy: bool = False

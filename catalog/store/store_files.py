@@ -132,7 +132,7 @@ class StoreFileStore:
     async def live(
         self, *, horizon: timedelta, patience: timedelta = timedelta(0)
     ) -> tuple[LiveFile, ...]:
-        """Files of the last snapshots of all sandboxes that have nothing else to do.
+        """Files of the last snapshots of all sandboxes in which no compaction is under way.
 
         Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased.
         Sandboxes whose compaction failed less than ``patience`` ago are left out.
@@ -150,6 +150,7 @@ class StoreFileStore:
                 kind=StoreFileKind(row["kind"]),
                 size_bytes=row["size_bytes"],
                 is_to_be_rid=row["is_to_be_rid"],
+                is_busy=row["is_busy"],
             )
             for row in rows
         )

@@ -109,12 +109,12 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
  ORDER BY ingest_number, key COLLATE "C"
 
 -- name: live
--- Every file of the last snapshots, of all sandboxes in which no job waits and no compaction runs or
--- has failed lately, and whether it has rows that are to be erased: for those who keep the store in
--- order, never for callers.
-WITH busy AS (
-    SELECT sandbox_id FROM jobs WHERE state = 'queued'
-    UNION
+-- Every file of the last snapshots, of all sandboxes in which no compaction runs or has failed
+-- lately; whether it has rows that are to be erased, and whether jobs wait there: for those who keep
+-- the store in order, never for callers.
+WITH waiting AS (
+    SELECT DISTINCT sandbox_id FROM jobs WHERE state = 'queued'
+), compacting AS (
     SELECT sandbox_id FROM jobs WHERE kind = 'compaction' AND finished_at IS NULL
     UNION
     SELECT sandbox_id FROM jobs
@@ -126,10 +126,11 @@ SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
                  JOIN batches ON batches.id = source.batch_id
                 WHERE file_id = store_files.id AND source.removed IS NOT NULL
                   AND (batches.deleted_at IS NOT NULL
-                       OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid
+                       OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid,
+       store_files.sandbox_id IN (SELECT sandbox_id FROM waiting) AS is_busy
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL
-   AND store_files.sandbox_id NOT IN (SELECT sandbox_id FROM busy)
+   AND store_files.sandbox_id NOT IN (SELECT sandbox_id FROM compacting)
  ORDER BY sandbox_id, dataset_id, store_files.kind, size_bytes, store_files.id
 
 -- name: snapshot

@@ -17,7 +17,7 @@ from service.settings import Settings
 def compact(data_dir: Path | None) -> None:
     """Submit what the workers submit by themselves, without waiting until it is worth it.
 
-    Two files of a data set are enough. A sandbox in which jobs wait is left alone. The workers do
+    Two files of a data set are enough. Where jobs wait it takes more. The workers do
     the rest; run it again after that until there is nothing to do.
     """
     settings = read_settings(data_dir)
@@ -26,7 +26,7 @@ def compact(data_dir: Path | None) -> None:
     for job in jobs:
         click.echo(f"job {job.id} compacts sandbox {job.scope.sandbox_name}")
     if not jobs:
-        click.echo("nothing to do: the files are few, or jobs are waiting")
+        click.echo("nothing to do: the files are few, or jobs go first")
 
 
 async def _submit(settings: Settings) -> tuple[Job, ...]:

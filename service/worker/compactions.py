@@ -134,7 +134,7 @@ class Upkeep:
                 log.warning("cannot look after the store", reason=type(error).__name__)
 
     async def submit_due(self) -> tuple[Job, ...]:
-        """Submit a compaction for every sandbox that is due and has nothing else waiting.
+        """Submit a compaction for every sandbox that is due; where jobs wait it is due later.
 
         One looks at a time, and not while somebody sweeps: then none is submitted.
         """

@@ -278,7 +278,7 @@ async def test_a_compaction_that_fails_ends_and_takes_no_batch_along(
     assert len(await submitted(database)) == 1
 
 
-async def test_nothing_is_compacted_while_other_jobs_wait(database, db, scope, told):
+async def test_few_files_are_left_alone_while_other_jobs_wait(database, db, scope, told):
     assert told
     waiting = await a_job(db, scope)
     assert await submitted(database) == ()
