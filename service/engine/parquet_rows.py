@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -40,7 +40,7 @@ MOST_COLUMNS = 10_000
 MOST_FOOTER_BYTES, MOST_FOOTER_ITEMS = 16 << 20, 100_000
 #: Files pack well, but not a thousandfold: what unpacks to more, and to more than this much, was
 #: made to fill memory or disk.
-MOST_TIMES, UNPACKED_BYTES = 1_000, 1 << 30
+MOST_TIMES, UNPACKED_BYTES = 1_000, 256 << 20
 
 
 class _Unpacked:
@@ -82,7 +82,7 @@ class ParquetReader:
             ignored = frozenset(_unknown(file.schema_arrow, self._fields, ""))
             known = [field.name for field in self._fields if field.name in file.schema_arrow.names]
             first, unpacked = 1, _Unpacked(size_bytes)
-            for batch in _batches(file, known):
+            for batch in _batches(file, known, self._each_bytes):
                 yield Step(
                     partial(self._rows, batch, first, ignored, unpacked),
                     min(size_bytes, size_bytes * first // max(1, file.metadata.num_rows)),
@@ -90,6 +90,11 @@ class ParquetReader:
                 first += batch.num_rows
                 if unpacked.is_over:
                     return
+
+    def _each_bytes(self, batch: pa.RecordBatch) -> int:
+        """Tell about how much one of these rows takes, as it is and as it will be."""
+        fitted = self._fitted(batch, 1, frozenset()).table
+        return max(1, max(int(batch.nbytes), int(fitted.nbytes)) // max(1, int(batch.num_rows)))
 
     def _rows(
         self, batch: pa.RecordBatch, first: int, ignored: frozenset[str], unpacked: _Unpacked
@@ -164,7 +169,9 @@ def _original(batch: pa.RecordBatch, first: int, number: int) -> dict[str, objec
     }
 
 
-def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    file: pq.ParquetFile, columns: list[str], each_bytes: Callable[[pa.RecordBatch], int]
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows, so many at a time that they take about as much as a block.
 
     What rows take is only known once they are decoded, since a dictionary may hold anything:
@@ -173,7 +180,7 @@ def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatc
     """
     count = _rows_of(file.metadata)
     for batch in file.iter_batches(batch_size=LOOKED_AT_ROWS, columns=columns):
-        count = min(count, _fitting(batch, count))
+        count = max(1, min(count, BLOCK_BYTES // each_bytes(batch)))
         break
     group = done = 0
     while group < file.num_row_groups:
@@ -187,15 +194,9 @@ def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatc
                 done += fresh.num_rows
                 yield fresh
             if batch.nbytes > OUTGROWN * BLOCK_BYTES and batch.num_rows > 1:
-                count = min(max(1, batch.num_rows // OUTGROWN), _fitting(batch, count))
+                count = max(1, int(batch.num_rows) // OUTGROWN)
                 group = 0
                 break
-
-
-def _fitting(batch: pa.RecordBatch, most: int) -> int:
-    """Choose how many rows like these to decode at a time."""
-    each = max(1, int(batch.nbytes) // max(1, int(batch.num_rows)))
-    return max(1, min(most, BLOCK_BYTES // each))
 
 
 def _rows_of(metadata: pq.FileMetaData) -> int:

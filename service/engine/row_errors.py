@@ -27,7 +27,7 @@ LINE_BYTES = 64 << 10
 #: A new file is begun after this much.
 FILE_BYTES = 64 << 20
 #: And there are no more of them after this much: from then on rows are counted only.
-MOST_BYTES = 1 << 30
+MOST_BYTES = 256 << 20
 #: Rows in the sample, and what they may take.
 SAMPLE_ROWS = 100
 SAMPLE_BYTES = 1 << 20
