@@ -16,8 +16,6 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from service.settings import LogSettings
-
 REQUESTS = Counter("profile_exports_requests", "Calls answered.", ["method", "route", "status"])
 #: From a lookup to an upload over a slow line.
 DURATIONS = Histogram(
@@ -66,8 +64,11 @@ _SECRETS = ("authorization", "secret", "password", "token", "private", "credenti
 _HIDDEN = "[hidden]"
 
 
-def start_logging(settings: LogSettings) -> None:
-    """Send all log lines, our own and the libraries', to standard error in one form."""
+def start_logging(*, level: str, format: str) -> None:
+    """Send all log lines, our own and the libraries', to standard error in one form.
+
+    Level and format are those of :class:`service.settings.LogSettings`.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -78,9 +79,9 @@ def start_logging(settings: LogSettings) -> None:
     # Straight to the stream: the way through the standard library is half of what a line costs,
     # and there is a line for each call.
     structlog.configure(
-        processors=[*shared, *_last_steps(settings)],
+        processors=[*shared, *_last_steps(format)],
         logger_factory=_Lines,
-        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -89,13 +90,13 @@ def start_logging(settings: LogSettings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_last_steps(settings),
+                *_last_steps(format),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    root.setLevel(level.upper())
 
 
 class _Lines(structlog.WriteLogger):
@@ -106,10 +107,8 @@ class _Lines(structlog.WriteLogger):
         self.name = structlog.stdlib.LoggerFactory()(*named).name
 
 
-def _last_steps(settings: LogSettings) -> list[structlog.typing.Processor]:
-    is_for_people = settings.format == "console" or (
-        settings.format == "auto" and sys.stderr.isatty()
-    )
+def _last_steps(format: str) -> list[structlog.typing.Processor]:
+    is_for_people = format == "console" or (format == "auto" and sys.stderr.isatty())
     if is_for_people:
         # Not the default of structlog, which shows local variables: they hold secrets and rows.
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

@@ -16,10 +16,9 @@ from service.telemetry import hide_secrets
 SAYS = """
 import logging
 import structlog
-from service.settings import LogSettings
 from service.telemetry import start_logging
 
-start_logging(LogSettings(format={format!r}, level="info"))
+start_logging(format={format!r}, level="info")
 log = structlog.stdlib.get_logger("ours")
 with structlog.contextvars.bound_contextvars(request_id="r-1"):
     log.info("call", Authorization="swordfish", status=200)

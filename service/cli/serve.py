@@ -51,7 +51,7 @@ def serve(host: str | None, port: int | None, data_dir: Path | None, workers: in
     http = {"host": host, "port": port}
     given = {name: value for name, value in http.items() if value is not None}
     settings = settings.model_copy(update={"http": settings.http.model_copy(update=given)})
-    start_logging(settings.log)
+    start_logging(level=settings.log.level, format=settings.log.format)
     run(_serve(settings, worker_count=settings.worker.count if workers is None else workers))
 
 

@@ -23,7 +23,7 @@ from service.telemetry import start_logging
 def work(data_dir: Path | None) -> None:
     """Run a worker until it is told to stop; then its jobs are handed back."""
     settings = read_settings(data_dir)
-    start_logging(settings.log)
+    start_logging(level=settings.log.level, format=settings.log.format)
     run(_work(settings))
 
 
