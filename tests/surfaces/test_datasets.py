@@ -325,7 +325,10 @@ async def test_the_observable_schema_holds_the_fields_that_have_values(
 
     table = pa.table(
         {
-            "name": pa.array([{"first": "Ann", "last": None}, None]),
+            "name": pa.array(
+                [{"first": "Ann", "last": None}, None],
+                pa.struct({"first": pa.string(), "last": pa.string()}),
+            ),
             "tags": pa.array([["a"], []]),
             "age": pa.array([None, None], pa.int64()),
         }
