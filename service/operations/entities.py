@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.audit import Action, ObjectKind
@@ -68,6 +68,16 @@ class _Names:
             namespace_id=namespace.id if namespace else None,
             value=linked.value,
         )
+
+    def spelt(self, member: Member, asked: AskedIdentity) -> Member:
+        """Name an identity that no row names as its asker does."""
+        if member.value is not None or asked.namespace is None:
+            return member
+        sought = asked.namespace.lower()
+        by_code = [one for one in self.namespaces if one.code.lower() == sought]
+        by_number = [one for one in self.namespaces if str(one.id) == sought]
+        namespace = (*by_code, *by_number)[0]
+        return replace(member, namespace=namespace.code, namespace_id=namespace.id, value=asked.id)
 
     def origin(self, source: engine.Source) -> Origin:
         batch = self.batches.get(source.ingest_number)
@@ -320,6 +330,7 @@ def _entity(
 
 def _cluster(asked: AskedIdentity, found: engine.FoundProfile, names: _Names) -> Cluster:
     members = {one.key: names.member(one) for one in found.members}
+    members[found.key] = names.spelt(members[found.key], asked)
     edges = []
     for link in found.links:
         batches = [names.batches[n] for n in link.ingest_numbers if n in names.batches]

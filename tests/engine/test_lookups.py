@@ -1,5 +1,6 @@
 """Children that stay: each look-up is answered, refused in time, or asked again."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -63,4 +64,17 @@ async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, or
         with pytest.raises(Unavailable, match="more than"):
             await lookups.ask(order)
     assert len(lookups._starting) == 1
+    await lookups.close()
+
+
+async def test_a_child_that_nobody_asks_ends(tmp_path, order):
+    limits = LookupLimits(
+        children=1, memory_bytes=1 << 30, time=PATIENCE, idle=timedelta(milliseconds=10)
+    )
+    lookups = Lookups(tmp_path, limits)
+    await lookups.ask(order)
+    (child,) = lookups._idle
+    assert await asyncio.wait_for(child.wait(), PATIENCE.total_seconds()) == 0
+    assert lookups._idle == []
+    assert await first_name(lookups, order) == "Ann"
     await lookups.close()

@@ -111,3 +111,8 @@ async def test_an_identity_without_a_namespace_has_no_xid(adobe):
 async def test_the_number_of_a_namespace_finds_it(adobe):
     answer = await adobe.get(f"{NAMESPACES}/6")
     assert (await answer.json())["code"] == "Email"
+
+
+async def test_an_identity_that_no_row_names_is_alone_in_its_graph(adobe):
+    (graph,) = await graphs(adobe, composite_xid=[{"nsid": 6, "id": "nobody"}])
+    assert graph["members"] == [{"nsid": 6, "id": "nobody"}]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from catalog.entities import MOST_IDENTITIES, AskedIdentity, Cluster, Edge, Member, Xid
 from catalog.errors import InvalidField
@@ -72,7 +72,7 @@ class GraphRequest(BaseModel):
         (), max_length=MOST_IDENTITIES
     )
     projection_type: Projection = Projection.SET
-    require_edge_meta_data: bool = False
+    require_edge_meta_data: StrictBool = False
     graph_type: str = "pdg"
 
     def asked(self) -> tuple[AskedIdentity, ...]:
