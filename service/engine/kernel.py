@@ -30,6 +30,8 @@ LOOKS_BACK = 6
 
 #: Gives the texts at some positions. Of most rows nobody asks for them.
 Texts: TypeAlias = "Callable[[Ints], Column]"
+#: Gives numbers of the rows at some positions, likewise.
+Numbers: TypeAlias = "Callable[[Ints], Ints]"
 
 
 def folded(
@@ -125,7 +127,7 @@ class Contest:
 
 
 def last_ingested(
-    marks: Uint64s, ids: Texts, dataset: Ints, profile: Ints, *recency: Ints
+    marks: Uint64s, ids: Texts, dataset: Numbers, profile: Ints, *recency: Numbers
 ) -> Bools:
     """Say which events stand: of those with one id in one data set and profile, the newest.
 
@@ -138,8 +140,8 @@ def last_ingested(
     suspects, codes = suspects[codes >= 0], codes[codes >= 0]
     if not len(suspects):
         return stands
-    same = (dataset[suspects], profile[suspects], codes)
-    order = ordered(*same, *(column[suspects] for column in recency))
+    same = (dataset(suspects), profile[suspects], codes)
+    order = ordered(*same, *(numbers(suspects) for numbers in recency))
     starts = run_starts(*(column[order] for column in same))
     superseded = np.ones(len(suspects), np.bool_)
     superseded[np.append(starts[1:], len(suspects)) - 1] = False
@@ -147,7 +149,7 @@ def last_ingested(
     return stands
 
 
-def event_order(profile: Ints, time: Column, ids: Texts, *recency: Ints) -> Ints:
+def event_order(profile: Ints, time: Column, ids: Texts, *recency: Numbers) -> Ints:
     """Give the positions that sort events by profile, time, id in byte order, then recency.
 
     A missing time or id comes first. ``time`` is an instant in microseconds.
@@ -178,7 +180,7 @@ def _coarsened(micros: Ints) -> Ints:
 
 
 def ordered_with_text(
-    before: Sequence[Sortable], text: Texts, after: Sequence[Sortable] = ()
+    before: Sequence[Sortable], text: Texts, after: Sequence[Numbers] = ()
 ) -> Ints:
     """Give the positions that sort by integers, then a text in byte order, then integers.
 
@@ -192,7 +194,7 @@ def ordered_with_text(
     is_tied = np.bincount(runs)[runs] > 1
     rows = order[is_tied]
     order[is_tied] = rows[
-        ordered(runs[is_tied], text_ranks(text(rows)), *(column[rows] for column in after))
+        ordered(runs[is_tied], text_ranks(text(rows)), *(numbers(rows) for numbers in after))
     ]
     return order
 

@@ -216,10 +216,10 @@ class Merge:
             last_ingested(
                 rows.marks(),
                 lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
-                self.snapshot.dataset[rows.source],
+                lambda places: self.snapshot.dataset[rows.source[places]],
                 events.profile,
-                self.snapshot.ingest_number[rows.source],
-                rows.numbers(SEQ, np.int64),
+                lambda places: self.snapshot.ingest_number[rows.source[places]],
+                lambda places: rows.numbers(SEQ, np.int64)[places],
             )
         )
 
@@ -316,8 +316,8 @@ class Merge:
             number,
             rows.stack.values(EVENT_TIME.name, _TIME, rows.at),
             lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
-            snapshot.ingest_number[rows.source],
-            rows.numbers(SEQ, np.int64),
+            lambda places: snapshot.ingest_number[rows.source[places]],
+            lambda places: rows.numbers(SEQ, np.int64)[places],
         )
         counts = np.bincount(number, minlength=len(members))
         is_over = counts > self._order.events_per_profile

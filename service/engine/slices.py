@@ -34,7 +34,7 @@ class Rows:
     """Rows of one kind that belong to one slice. All arrays are parallel."""
 
     stack: Stack
-    #: Where the row lies in the stack.
+    #: Where the row lies in the stack; ascends.
     at: Ints
     #: The row's primary identity; of identities files, the owner.
     key: Keys
@@ -52,7 +52,7 @@ class Rows:
         return self if mask.all() else self.chosen(np.flatnonzero(mask))
 
     def chosen(self, places: Ints) -> Rows:
-        """Give the rows at some places."""
+        """Give the rows at some places, which ascend."""
         key = self.key.at(places)
         return replace(
             self,
@@ -64,7 +64,8 @@ class Rows:
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every file holds."""
-        return self.stack.numbers(name, dtype)[self.at]
+        held = self.stack.numbers(name, dtype)
+        return held if len(held) == len(self.at) else held[self.at]
 
     def marks(self) -> Uint64s:
         """Give the mark of each event's id, any number where there is none."""

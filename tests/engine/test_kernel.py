@@ -45,9 +45,9 @@ def test_only_events_of_one_data_set_profile_and_id_supersede_each_other():
     stands = last_ingested(
         marks(ids).fill_null(0).to_numpy(),
         ids.take,
-        numbers(0, 0, 1, 0, 0, 0),
+        numbers(0, 0, 1, 0, 0, 0).take,
         numbers(0, 0, 0, 1, 0, 0),
-        numbers(2, 1, 1, 1, 1, 2),
+        numbers(2, 1, 1, 1, 1, 2).take,
     )
     assert stands.tolist() == [True, False, True, True, True, True]
 
@@ -55,7 +55,8 @@ def test_only_events_of_one_data_set_profile_and_id_supersede_each_other():
 def test_events_whose_marks_agree_are_the_same_only_if_their_ids_are():
     ids = pa.array(["a", "b", "a", None, None])
     same = numbers(0, 0, 0, 0, 0)
-    stands = last_ingested(same.astype(np.uint64), ids.take, same, same, numbers(3, 1, 2, 4, 5))
+    age = numbers(3, 1, 2, 4, 5).take
+    stands = last_ingested(same.astype(np.uint64), ids.take, same.take, same, age)
     assert stands.tolist() == [True, True, False, True, True]
 
 
@@ -66,7 +67,7 @@ def test_events_sort_by_time_then_id_then_arrival_and_what_is_missing_comes_firs
         numbers(0, 0, 0, 0, 0, 0),
         pa.array([later, noon, noon, noon, None, noon], INSTANT),
         pa.array(["a", "b", "b", None, "z", "a"]).take,
-        numbers(1, 3, 2, 1, 1, 1),
+        numbers(1, 3, 2, 1, 1, 1).take,
     )
     assert order.tolist() == [4, 3, 5, 2, 1, 0]
 
