@@ -97,4 +97,5 @@ def main(link_count: int, budget_mib: int) -> None:
 
 if __name__ == "__main__":
     BASE = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 512)
+    budget_mib = [int(each) for each in sys.argv[2:]] or [512]
+    main(int(sys.argv[1]), *budget_mib)

@@ -8,7 +8,7 @@ batch is taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +21,15 @@ from service.engine.identity_keys import fingerprint
 from service.engine.marks import marks
 from service.engine.nesting import taken, whole
 from service.engine.orders import (
+    GONE,
     Compacted,
-    CompactedFile,
     CompactionOrder,
-    Fragments,
     Merger,
     NewStoreFile,
     Progress,
-    Source,
 )
 from service.engine.projection import EVENT_ID, EVENT_TIME
 from service.engine.ranking import Ints, Sortable, ordered
-from service.engine.snapshot import GONE
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,
@@ -55,26 +52,6 @@ _SORTED_BY = {
     StoreFileKind.IDENTITIES: ("id_hi", "id_lo", SOURCE),
     StoreFileKind.LINKS: ("other_hi", "other_lo", SOURCE),
 }
-
-
-def merger_of(files: Sequence[Fragments]) -> tuple[Merger, tuple[Source, ...]]:
-    """Say how files of one data set and kind become one, and which batches it then holds.
-
-    Those are numbered in ingest order; batches that are gone are left out.
-    """
-    batches = {source.ingest_number: source for file in files for source in file.all_sources}
-    sources = tuple(
-        batches[ingest_number].model_copy(update={"number": number})
-        for number, ingest_number in enumerate(sorted(batches))
-    )
-    number = {source.ingest_number: source.number for source in sources}
-    compacted = []
-    for file in files:
-        numbers = [GONE] * file.source_count
-        for source in file.all_sources:
-            numbers[source.number] = number[source.ingest_number]
-        compacted.append(CompactedFile(key=file.key, numbers=tuple(numbers)))
-    return Merger(kind=files[0].kind, files=tuple(compacted)), sources
 
 
 def compact(order: CompactionOrder, files: Files, report: Report) -> Compacted:

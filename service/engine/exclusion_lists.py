@@ -14,11 +14,11 @@ from service.engine.columns import column_in
 from service.engine.kernel import ordered_with_text
 from service.engine.labels import keys_of
 from service.engine.maps import spelt
-from service.engine.orders import ExportOrder, NewFile
+from service.engine.orders import GONE, ExportOrder, NewFile
 from service.engine.plan import Plan
 from service.engine.ranking import Ints, Keys, distinct, places, run_offsets, run_starts
 from service.engine.slices import Rows
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO, SOURCE, StoreFile, prefixes
 from service.storage.files import Files
 

@@ -13,8 +13,9 @@ from service.engine.columns import column_in
 from service.engine.kernel import ordered_with_text
 from service.engine.labels import Excluded, keys_of
 from service.engine.maps import spelt
+from service.engine.orders import GONE
 from service.engine.ranking import Keys, places, run_offsets
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import SOURCE, StoreFile
 from service.storage.files import Files, Written
 

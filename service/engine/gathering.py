@@ -18,10 +18,10 @@ from catalog.store_files import StoreFileKind
 from service.engine.labels import IDENTITY_COUNT, IS_MAIN, PROFILE_HI, PROFILE_LO, SCHEMA, keys_of
 from service.engine.neighbours import Component, keys_from, numbers_in_order
 from service.engine.open_store import OpenStore
-from service.engine.orders import ENGINE_VERSION, ExportOrder, Fragments
+from service.engine.orders import ENGINE_VERSION, GONE, ExportOrder, Fragments
 from service.engine.plan import Plan, Task
 from service.engine.ranking import Ints
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO, SEQ, StoreFileWriter
 from service.storage.files import Files
 

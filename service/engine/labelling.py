@@ -26,9 +26,9 @@ from service.engine.labels import (
     keys_of,
 )
 from service.engine.link_ends import LinkEnds, NumberedEnds, depth_within
-from service.engine.orders import NewLabelling
+from service.engine.orders import GONE, NewLabelling
 from service.engine.ranking import Bools, Keys, places
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,

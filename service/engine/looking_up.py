@@ -33,9 +33,9 @@ from service.engine.neighbours import (
     numbers_in_order,
 )
 from service.engine.open_store import OpenStore
-from service.engine.orders import EventChoice
+from service.engine.orders import GONE, EventChoice
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.tallies import Tally
 
 #: A leaf that small stores give their events: where each comes from. No schema has such a name.

@@ -14,8 +14,9 @@ from catalog.merge_policies import IdentityGraph
 from catalog.store_files import StoreFileKind
 from service.engine.labels import IDENTITY_COUNT, PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.open_store import OpenStore
+from service.engine.orders import GONE
 from service.engine.ranking import Keys
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO
 
 _LABEL = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO, IDENTITY_COUNT)

@@ -17,8 +17,9 @@ from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
 from service.engine.columns import column_in
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
+from service.engine.orders import GONE
 from service.engine.ranking import Ints, Keys, ordered
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,

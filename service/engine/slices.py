@@ -19,11 +19,12 @@ from service.engine.arrow_types import Column, arrow_type
 from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
 from service.engine.marks import marks
+from service.engine.orders import GONE
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
 from service.engine.ranking import Bools, Ints, Keys, Uint64s
 from service.engine.scatter import ORIGIN
-from service.engine.snapshot import GONE, Snapshot
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import MARK, StoreFile, prefixes
 from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files

@@ -13,7 +13,7 @@ from catalog.merge_policies import AttributeMerge
 from catalog.schemas import SEGMENT_MEMBERSHIP, Field
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import arrow_type
-from service.engine.orders import ExportOrder, Fragments
+from service.engine.orders import GONE, ExportOrder, Fragments
 from service.engine.projection import EVENT_ID, EVENT_TIME, Projection
 from service.engine.ranking import Bools, Ints
 from service.engine.store_files import KEY_HI, KEY_LO, MARK, SEQ, SOURCE
@@ -21,10 +21,6 @@ from service.engine.store_files import KEY_HI, KEY_LO, MARK, SEQ, SOURCE
 _OWN = (KEY_HI, KEY_LO, SOURCE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-#: The source of rows whose batch was taken back: they are not of the snapshot.
-GONE = -1
 
 
 class Snapshot:

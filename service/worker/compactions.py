@@ -19,10 +19,9 @@ from catalog.store.secrets import IDENTITY_SECRET, SecretStore
 from catalog.store.store_files import Compacted, StoreFileStore
 from catalog.store.sweeping import SweepingStore
 from catalog.store_files import LiveFile, NewStoreFile, StoreFile, StoreFileId
-from service.engine.compaction import merger_of
 from service.engine.local import LocalRunner
 from service.engine.orders import Compacted as Answered
-from service.engine.orders import CompactionOrder, Failed, Fragments, Progress
+from service.engine.orders import CompactionOrder, Failed, Fragments, Progress, merger_of
 from service.storage import keys
 from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim

@@ -16,7 +16,7 @@ from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import leaf_types
-from service.engine.compaction import compact, merger_of
+from service.engine.compaction import compact
 from service.engine.exporting import export
 from service.engine.marks import marks
 from service.engine.orders import (
@@ -27,6 +27,7 @@ from service.engine.orders import (
     Part,
     Planned,
     Progress,
+    merger_of,
 )
 from service.engine.store_files import StoreFileWriter
 from service.storage.files import Files

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from catalog.schemas import Field, Kind
 from catalog.store_files import StoreFileKind
-from service.engine.compaction import compact, merger_of
-from service.engine.orders import CompactionOrder, Fragments
+from service.engine.compaction import compact
+from service.engine.orders import CompactionOrder, Fragments, merger_of
 from service.engine.store_files import SOURCE, StoreFile
 from tests.engine import oracle
 from tests.engine.builders import (

@@ -1,0 +1,123 @@
+"""Orders to merge a snapshot into profiles and write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from catalog.merge_policies import AttributeMerge, IdentityGraph
+from catalog.segments import MembershipStatus
+from service.engine.orders.messages import Document, NewFile, Order
+from service.engine.orders.snapshots import Fragments, NewLabelling, SavedLabelling
+
+
+class EventChoice(Order):
+    """Which events are attached; see :class:`catalog.export_jobs.EventSelection`."""
+
+    fields: tuple[tuple[str, ...], ...] = ()
+    ingested_after: datetime | None = None
+    ingested_until: datetime | None = None
+
+
+class SegmentChoice(Order):
+    """One segment; see :class:`catalog.segments.SegmentChoice`."""
+
+    segment_id: str
+    namespace: str
+    statuses: tuple[MembershipStatus, ...]
+
+
+class SegmentFilter(Order):
+    """Whose profiles are exported; see :class:`catalog.segments.SegmentFilter`."""
+
+    choices: tuple[SegmentChoice, ...]
+    qualified_from: datetime | None = None
+    qualified_until: datetime | None = None
+    is_split: bool = False
+
+
+class Selection(Order):
+    """What an export holds. Resolved when the job is submitted and pinned with it."""
+
+    #: The union schema's profile and event fields, whole.
+    profile_fields: tuple[Document, ...]
+    event_fields: tuple[Document, ...]
+    #: Paths to export; empty means all.
+    fields: tuple[tuple[str, ...], ...] = ()
+    identity_graph: IdentityGraph
+    attribute_merge: AttributeMerge
+    dataset_order: tuple[str, ...] = ()
+    events: EventChoice | None = None
+    updated_after: datetime | None = None
+    with_empty_profiles: bool = False
+    #: Null: every profile.
+    segments: SegmentFilter | None = None
+    #: Events one profile may carry; of more, the newest.
+    events_per_profile: int = 100_000
+    #: Namespace codes as registered, by lower-case code.
+    namespaces: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def batch_count(self) -> int:
+        """How many batches the export fills: one, or one for each segment."""
+        return len(self.segments.choices) if self.segments and self.segments.is_split else 1
+
+
+class FinishedPart(Order):
+    """A part that an earlier attempt wrote: see :class:`Part`."""
+
+    number: int
+    batch: int
+    row_count: int
+    size_bytes: int
+    exclusions: str | None
+
+
+class ExportOrder(Selection):
+    """Merge the fragments of a snapshot into profiles and write them as parts."""
+
+    kind: Literal["export"] = "export"
+    folder: str
+    #: In the order (ingest number, key). Identities and links of the same snapshot included.
+    files: tuple[Fragments, ...]
+    identities_per_profile: int = 50
+    #: Rows and bytes one part should have; and how much one thread may hold at a time.
+    part_row_count: int = 1_000_000
+    part_size_bytes: int = 256 << 20
+    slice_size_bytes: int = 48 << 20
+    threads: int = 2
+    #: The newest labelling to start from.
+    labelling: SavedLabelling | None = None
+    #: Links are divided on disk when sorting them at once would take more.
+    labelling_size_bytes: int = 128 << 20
+    #: A plan of an earlier attempt to go on from, and the parts of it that are kept.
+    plan_key: str | None = None
+    finished: tuple[FinishedPart, ...] = ()
+
+
+class Planned(Order):
+    """The plan is stored: tasks 0 to ``task_count`` - 1 remain to be run."""
+
+    kind: Literal["planned"] = "planned"
+    key: str
+    engine_version: str
+    task_count: int
+    #: Null when none was needed, or a saved one says the same.
+    labelling: NewLabelling | None = None
+
+
+class Part(NewFile):
+    """One finished file. Every task yields one for each of its batches, rows or not."""
+
+    kind: Literal["part"] = "part"
+    #: Of the task.
+    number: int
+    #: The place of its batch among those that the export fills.
+    batch: int = 0
+    #: Counters to be summed over parts: ``profiles``, ``events``, ``excluded`` profiles, those
+    #: that were ``shortened`` of events and, by namespace as registered, ``namespace:CODE``.
+    counters: dict[str, int]
+    #: Key of the list of profiles that are not in it whole; null when all are.
+    exclusions: str | None = None
