@@ -53,6 +53,11 @@ class CompositeXid(BaseModel):
         return AskedIdentity(id=self.id, namespace=_namespace(self.ns, self.nsid, "composite_xid"))
 
 
+CompositeXids = Annotated[
+    tuple[CompositeXid, ...], BeforeValidator(_several), Field(max_length=MOST_IDENTITIES)
+]
+
+
 class Projection(StrEnum):
     SET = "set"
     GRAPH = "graph"
@@ -63,11 +68,9 @@ class GraphRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    composite_xids: Annotated[tuple[CompositeXid, ...], BeforeValidator(_several)] = Field(
-        (),
-        max_length=MOST_IDENTITIES,
-        validation_alias=AliasChoices("composite_xid", "composite_xids"),
-    )
+    #: Spelled in both ways; whoever sends both means the identities of both.
+    composite_xid: CompositeXids = ()
+    composite_xids: CompositeXids = ()
     xids: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
         (), max_length=MOST_IDENTITIES
     )
@@ -77,10 +80,14 @@ class GraphRequest(BaseModel):
 
     def asked(self) -> tuple[AskedIdentity, ...]:
         """Whom it is about; refuses with InvalidField when nobody or in two ways at once."""
-        if bool(self.composite_xids) == bool(self.xids):
+        if bool(self.identities) == bool(self.xids):
             raise InvalidField("composite_xid", "give identities either here or as xids")
         by_xid = tuple(AskedIdentity(id=xid) for xid in self.xids)
-        return by_xid or tuple(one.asked() for one in self.composite_xids)
+        return by_xid or tuple(one.asked() for one in self.identities)
+
+    @property
+    def identities(self) -> tuple[CompositeXid, ...]:
+        return self.composite_xid + self.composite_xids
 
     @property
     def is_stitched(self) -> bool:
@@ -121,7 +128,7 @@ def graphs(found: Sequence[Cluster], asked: GraphRequest) -> dict[str, Any]:
 def _speller(asked: GraphRequest, number: int) -> Any:
     if asked.xids:
         return lambda member: {"xid": member.xid}
-    by_number = asked.composite_xids[number].ns is None
+    by_number = asked.identities[number].ns is None
 
     def spelt(member: Member) -> dict[str, Any]:
         named = {"nsid": member.namespace_id} if by_number else {"ns": member.namespace}
@@ -133,7 +140,7 @@ def _speller(asked: GraphRequest, number: int) -> Any:
 def _asked(asked: GraphRequest, number: int) -> dict[str, Any]:
     if asked.xids:
         return {"xid": asked.xids[number]}
-    one = asked.composite_xids[number]
+    one = asked.identities[number]
     named = {"ns": one.ns} if one.ns is not None else {"nsid": one.nsid}
     return {"composite_xid": {**named, "id": one.id}}
 
