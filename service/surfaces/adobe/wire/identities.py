@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from catalog.entities import MOST_IDENTITIES, AskedIdentity, Cluster, Edge, Member, Xid
 from catalog.errors import InvalidField
@@ -46,11 +46,19 @@ class CompositeXid(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: Id
-    ns: str | None = Field(None, validation_alias=AliasChoices("ns", "namespace"))
-    nsid: Number | None = None
+    #: Spelled in both ways; of both, ``ns`` counts.
+    ns: str | None = None
+    namespace: str | None = None
+    nsid: Annotated[Number, Field(strict=True)] | None = None
+
+    @property
+    def code(self) -> str | None:
+        return self.namespace if self.ns is None else self.ns
 
     def asked(self) -> AskedIdentity:
-        return AskedIdentity(id=self.id, namespace=_namespace(self.ns, self.nsid, "composite_xid"))
+        return AskedIdentity(
+            id=self.id, namespace=_namespace(self.code, self.nsid, "composite_xid")
+        )
 
 
 CompositeXids = Annotated[
@@ -141,7 +149,7 @@ def _asked(asked: GraphRequest, number: int) -> dict[str, Any]:
     if asked.xids:
         return {"xid": asked.xids[number]}
     one = asked.identities[number]
-    named = {"ns": one.ns} if one.ns is not None else {"nsid": one.nsid}
+    named = {"ns": one.code} if one.code is not None else {"nsid": one.nsid}
     return {"composite_xid": {**named, "id": one.id}}
 
 
