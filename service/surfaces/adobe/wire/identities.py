@@ -136,7 +136,7 @@ def graphs(found: Sequence[Cluster], asked: GraphRequest) -> dict[str, Any]:
 def _speller(asked: GraphRequest, number: int) -> Any:
     if asked.xids:
         return lambda member: {"xid": member.xid}
-    by_number = asked.identities[number].ns is None
+    by_number = asked.identities[number].code is None
 
     def spelt(member: Member) -> dict[str, Any]:
         named = {"nsid": member.namespace_id} if by_number else {"ns": member.namespace}
