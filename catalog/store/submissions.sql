@@ -2,7 +2,8 @@
 
 -- name: look
 -- What a new export would read and write, and a mark that changes with any schema of the union or
--- namespace of the sandbox: xmin is another after every change of a row.
+-- namespace of the sandbox: xmin is another after every change of a row. The lock is kept until the
+-- pin can be seen: the sweeper takes files that nobody has pinned, and waits for it.
 SELECT sandboxes.commit_number AS snapshot,
        (SELECT datasets.schema_id FROM datasets
          WHERE datasets.id = :dataset_id
@@ -28,6 +29,7 @@ SELECT sandboxes.commit_number AS snapshot,
                       AND namespaces.organisation_id = sandboxes.organisation_id))) AS mark
   FROM sandboxes
  WHERE sandboxes.id = :sandbox_id AND sandboxes.organisation_id = :organisation_id
+   FOR KEY SHARE OF sandboxes
 
 -- name: submit
 -- Queues an export job, opens the batches it will fill, and notes who asked.
