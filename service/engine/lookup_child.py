@@ -9,7 +9,6 @@ from __future__ import annotations
 import service.engine.no_pandas  # noqa: F401
 
 # isort: split
-import resource
 import sys
 import traceback
 from pathlib import Path
@@ -23,19 +22,19 @@ from service.engine.looking_up import look_up
 from service.engine.lookup_orders import Found, LookupOrder
 from service.engine.open_store import OpenStore
 from service.engine.orders import Failed
+from service.engine.watching import limit_growth
 from service.storage.files import Files
 
 
 def main(root: str, memory_bytes: str) -> None:
     """Answer orders from standard input, with the files under ``root``.
 
-    ``memory_bytes`` is what the process may hold of its own; it ends when it needs more.
+    ``memory_bytes`` is what orders may take of its own memory; it ends when they need more.
     """
     die_with_parent()
-    most = int(memory_bytes)
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     pa.set_cpu_count(1)
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own would fill an arena it has already
+    limit_growth(int(memory_bytes))
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints must not reach the frames
     replies.write(channel.ALIVE)

@@ -43,6 +43,17 @@ def own_memory(pid: int) -> int:
     return (resident - shared) * _PAGE_BYTES
 
 
+def limit_growth(most_bytes: int) -> None:
+    """Keep this process from taking more than so much on top of what it has; where the system can.
+
+    What imports have reserved for stacks and arenas differs by machine and is used by nobody.
+    """
+    if sys.platform == "linux":
+        *_, data_pages, _ = Path("/proc/self/statm").read_bytes().split()
+        most = int(data_pages) * _PAGE_BYTES + most_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def limit_own_memory(limits: Limits) -> None:
     """Keep this process from taking far more than its order allows; where the system can."""
     if limits.memory_bytes and sys.platform == "linux":

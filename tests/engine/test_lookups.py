@@ -1,6 +1,7 @@
 """Children that stay: each look-up is answered, refused in time, or asked again."""
 
 import asyncio
+import sys
 from datetime import timedelta
 
 import pytest
@@ -53,6 +54,25 @@ async def test_files_that_were_swept_are_told_from_defects(lookups, order, tmp_p
     (tmp_path / file.key).unlink()
     with pytest.raises(FilesGone):
         await lookups.ask(order)
+
+
+async def test_what_the_imports_reserved_is_not_held_against_a_look_up(tmp_path, order):
+    modest = LookupLimits(children=1, memory_bytes=32 << 20, time=PATIENCE, idle=PATIENCE)
+    lookups = Lookups(tmp_path, modest)
+    assert await first_name(lookups, order) == "Ann"
+    await lookups.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is only limited on Linux")
+async def test_what_takes_too_much_memory_is_refused(tmp_path):
+    batch = a_batch("crm", 1, {"identityMap": named("crm:1"), "first": "Ann" * (8 << 20)})
+    export = an_order([batch], files=tuple(Store(tmp_path).put(batch)))
+    order = LookupOrder(export=export, identities=(f"{key_of(('crm', '1')):032x}",))
+    modest = LookupLimits(children=1, memory_bytes=8 << 20, time=PATIENCE, idle=PATIENCE)
+    lookups = Lookups(tmp_path, modest)
+    with pytest.raises(Unavailable, match="more memory"):
+        await lookups.ask(order)
+    await lookups.close()
 
 
 async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, order):
