@@ -4,6 +4,7 @@
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 # A Python that is 3.11 or newer: python3 itself, else the newest there is. PYTHON=... overrides.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -14,15 +15,16 @@ demo: $(VENV)/installed
 serve: $(VENV)/installed
 	@$(VENV)/bin/profile-exports serve $(ARGS)
 
+# On both cores: a file's tests stay together, each process has a PostgreSQL of its own.
 test: $(VENV)/installed-for-tests
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	@$(RUN) pytest
+	@$(RUN) pytest $(SIDE_BY_SIDE)
 
 # Thousands of calls made up from openapi.yaml, of broken requests, and of broken files:
 # FUZZ_EXAMPLES, HTTP_FUZZ_REQUESTS and FUZZ_INPUTS say how many for each operation, in all, and
