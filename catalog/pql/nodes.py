@@ -30,7 +30,8 @@ class Operator(StrEnum):
     ADD = "+"
     SUBTRACT = "-"
     MULTIPLY = "*"
-    DIVIDE = "/"
+    DIVIDE = "/"  # a double, whatever it divides
+    REMAINDER = "%"  # has the sign of the dividend
 
 
 class Unit(StrEnum):
