@@ -37,8 +37,14 @@ class ObjectKind(StrEnum):
     BATCH = "batch"
     FILE = "file"
     MERGE_POLICY = "merge_policy"
+    SEGMENT = "segment"
+    SEGMENT_JOB = "segment_job"
     EXPORT_JOB = "export_job"
     PROFILE = "profile"
+    PROPERTY = "property"
+    SANDBOX = "sandbox"
+    SPACE = "space"
+    PERSONAL_TOKEN = "personal_token"  # noqa: S105 -- the name of a kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@
   + Conflict                  the thing exists but is not in a state that allows this
     - IllegalTransition       its lifecycle has no such edge
     - AlreadyExists           another thing has that name
+      . NameTaken             a segment has, and can be changed instead
     - Stale                   the thing is not what its caller took it for: it has changed since
   + Invalid                   the request contradicts itself, a schema or a limit
     - InvalidField            one field of the request is wrong, and the refusal names it
@@ -73,6 +74,12 @@ class AlreadyExists(Conflict):
     """Another thing has that name."""
 
     code = "already_exists"
+
+
+class NameTaken(AlreadyExists):
+    """Another segment has that name: it can be changed instead."""
+
+    code = "name_taken"
 
 
 class Stale(Conflict):

@@ -33,6 +33,8 @@ BUILT_IN_POLICIES = {
     f"{AttributeMerge.TIMESTAMP_ORDERED}-{graph}-mp": MergeRules(identity_graph=graph)
     for graph in IdentityGraph
 }
+#: The one among them that merges as is merged where no policy is the default.
+UNMERGED_POLICY = f"{AttributeMerge.TIMESTAMP_ORDERED}-{IdentityGraph.NONE}-mp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,15 @@ class MergePolicyStore:
             raise NotFound("merge policy", id)
         return _policy(row)
 
+    async def hold(self, scope: Scope, id: str) -> MergePolicy:
+        """Find a policy that somebody is about to name: it stays until the transaction ends."""
+        row = await SQL["hold"].row(
+            self._db, id=id, sandbox_id=scope.sandbox_id, organisation_id=scope.organisation_id
+        )
+        if row is None:
+            raise NotFound("merge policy", id)
+        return _policy(row)
+
     async def find_version(self, scope: Scope, id: str, version: int) -> MergePolicy:
         """What a policy was in one of its versions."""
         row = await SQL["find_version"].row(

@@ -19,6 +19,13 @@ SELECT *
  WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    FOR NO KEY UPDATE
 
+-- name: hold
+-- One merge policy of a sandbox, which neither changes nor goes until the transaction ends.
+SELECT *
+  FROM merge_policies
+ WHERE id = :id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   FOR SHARE
+
 -- name: find_many
 -- Those of some ids that are merge policies of the sandbox.
 SELECT *

@@ -18,6 +18,7 @@ from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.merge_policies import MergePolicyStore
+from catalog.store.segments import SegmentStore
 
 
 class MergePolicies:
@@ -76,12 +77,15 @@ class MergePolicies:
             return await policies.revise(by.scope, id, draft)
 
     async def remove(self, id: str, *, by: Caller) -> None:
-        """Remove a policy; refuses one that is active on edge."""
+        """Remove a policy; refuses one that is active on edge, or that a segment names."""
         async with self._database.transaction() as db:
             policies = MergePolicyStore(db)
             policy = await policies.lock(by.scope, id)
             if policy.is_active_on_edge:
                 raise Conflict(f"merge policy {id} is active on edge: cannot remove it")
+            named_by = await SegmentStore(db).name_of_one_by(by.scope, id)
+            if named_by is not None:
+                raise Conflict(f"segment {named_by!r} names merge policy {id}: cannot remove it")
             await policies.remove(by.scope, id)
             await AuditStore(db).note(by, Action.REMOVE, ObjectKind.MERGE_POLICY, id)
 

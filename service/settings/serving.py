@@ -83,6 +83,9 @@ class LimitSettings(BaseSettings):
     """The most merge policies of one organisation, in all its sandboxes. The default is the
     documented limit."""
 
+    segments: int = Field(default=4000, ge=1)
+    """The most segments of one sandbox. The default is the documented limit."""
+
     profile_events: int = Field(default=100_000, ge=1)
     """The most events one exported profile carries: of more, the newest, and the profile is
     listed among the job's exclusions. Jobs keep what was set when they were submitted. Nobody
