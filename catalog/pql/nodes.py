@@ -94,11 +94,19 @@ class _Node:
     at: int = field(default=0, compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal(_Node):
-    """A constant; ``None`` is null."""
+    """A constant; ``None`` is null. Equal only to one of the same type: 1 is neither 1.0 nor true."""
 
     value: bool | int | float | str | date | datetime | None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Literal):
+            return NotImplemented
+        return type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
 
 
 @dataclass(frozen=True, slots=True)
