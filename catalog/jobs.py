@@ -1,6 +1,6 @@
 """Jobs: long work that a worker does under a lease.
 
-Promotions and export jobs differ in what is done, not in how it is queued, leased, fenced,
+Promotions, export jobs and others differ in what is done, not in how it is queued, leased, fenced,
 retried and ended; so they share one lifecycle, one table and one worker.
 """
 
@@ -23,6 +23,11 @@ class JobKind(StrEnum):
     PROMOTION = "promotion"  # turns the uploads of a batch into data set files and store files
     EXPORT = "export"  # turns store files into one batch of merged profiles
     COMPACTION = "compaction"  # turns store files into fewer and larger ones that say the same
+    SEGMENTATION = "segmentation"  # finds out which profiles belong to which segments
+
+
+#: Kinds of jobs that fill batches, which end with them.
+FILLS_BATCHES = frozenset({JobKind.PROMOTION, JobKind.EXPORT})
 
 
 class JobState(StrEnum):
@@ -85,8 +90,9 @@ class Job:
     kind: JobKind
     scope: Scope
     state: JobState
-    #: The data set a promotion fills, an export writes to, or a compaction begins with.
-    dataset_id: str
+    #: The data set a promotion fills, an export writes to, or a compaction begins with; null for
+    #: segmentations, which read all of them.
+    dataset_id: str | None
     #: What to do, exactly as accepted. Never edited: a changed request is a new job.
     order: Mapping[str, Any]
     #: The commit number that is read at, in every attempt; null for promotions.

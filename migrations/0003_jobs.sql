@@ -7,7 +7,7 @@ CREATE TABLE jobs (
     organisation_id  text        NOT NULL,
     kind             text        NOT NULL,
     state            text        NOT NULL DEFAULT 'queued',
-    dataset_id       text        NOT NULL,
+    dataset_id       text,
     "order"          jsonb       NOT NULL,
     snapshot         bigint,
     attempt          integer     NOT NULL DEFAULT 0,
@@ -27,7 +27,8 @@ CREATE TABLE jobs (
 
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
-    CONSTRAINT kind_is_known CHECK (kind IN ('promotion', 'export', 'compaction')),
+    CONSTRAINT kind_is_known CHECK (
+        kind IN ('promotion', 'export', 'compaction', 'segmentation')),
     CONSTRAINT state_is_known CHECK (
         state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT only_ended_jobs_have_an_end CHECK (
@@ -36,7 +37,9 @@ CREATE TABLE jobs (
         (state = 'running') = (worker_id IS NOT NULL)
         AND (state = 'running') = (lease_expires_at IS NOT NULL)),
     CONSTRAINT all_but_promotions_pin_a_snapshot CHECK (
-        (kind = 'promotion') = (snapshot IS NULL))
+        (kind = 'promotion') = (snapshot IS NULL)),
+    CONSTRAINT all_but_segmentations_have_a_data_set CHECK (
+        (kind = 'segmentation') = (dataset_id IS NULL))
 );
 
 COMMENT ON COLUMN jobs."order" IS 'The accepted request. Written once.';
@@ -52,6 +55,9 @@ CREATE INDEX jobs_running ON jobs (lease_expires_at) WHERE state = 'running';
 -- Serves claim_next: promotions of one data set go one after the other.
 CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
     WHERE kind = 'promotion' AND state IN ('queued', 'running');
+-- Serves claim_next: segmentations of one sandbox go one after the other.
+CREATE INDEX segmentations_unfinished ON jobs (sandbox_id, id)
+    WHERE kind = 'segmentation' AND state IN ('queued', 'running');
 -- Two would take the same files.
 CREATE UNIQUE INDEX a_sandbox_is_compacted_once_at_a_time ON jobs (sandbox_id)
     WHERE kind = 'compaction' AND finished_at IS NULL;

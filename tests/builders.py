@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
 from catalog.batches import Batch, NewBatch
+from catalog.export_jobs import BUILT_IN_POLICIES, PROFILE_SCHEMA_NAME, UNMERGED_POLICY
 from catalog.jobs import Job, JobKind, WorkerId
-from catalog.organisations import Scope
+from catalog.organisations import Caller, ClientId, Scope
+from catalog.segment_jobs import SegmentJob, SegmentsOfPolicy, SegmentToEvaluate
+from catalog.segments import RuleFormat, SegmentDraft
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
+from catalog.store.segment_jobs import SegmentJobStore
+from catalog.store.segments import SegmentStore
+from catalog.store.store_files import StoreFileStore
 
 WORKER = WorkerId("worker-1")
 LEASE = timedelta(seconds=30)
@@ -63,6 +70,39 @@ async def a_job(
         assert claimed.id == job.id
         return claimed
     return job
+
+
+async def a_segment(db: Connection, scope: Scope, rule: str = "true", **told: Any) -> str:
+    """A segment definition; return its id."""
+    draft = SegmentDraft(
+        name=token_hex(4),
+        schema_name=PROFILE_SCHEMA_NAME,
+        format=RuleFormat.TEXT,
+        expression=rule,
+        **told,
+    )
+    return (await SegmentStore(db).add(scope, draft, rule=rule, actor="test")).id
+
+
+async def a_segment_job(
+    db: Connection, scope: Scope, *, rules: Mapping[str, str], policy_id: str = UNMERGED_POLICY
+) -> SegmentJob:
+    """A queued job that evaluates segments under one policy; ``rules`` are by segment."""
+    segments = [SegmentToEvaluate(id=id, version=1, rule=rule) for id, rule in rules.items()]
+    policy = SegmentsOfPolicy(
+        merge_policy_id=policy_id,
+        merge_policy_version=1,
+        rules=BUILT_IN_POLICIES[policy_id],
+        segments=tuple(segments),
+    )
+    by = Caller(client_id=ClientId("test"), scope=scope, request_id="r-1")
+    return await SegmentJobStore(db).submit(
+        by,
+        policies=[policy],
+        shapes={"profile_fields": [], "event_fields": [], "namespaces": {}},
+        echo={},
+        snapshot=await StoreFileStore(db).snapshot(scope),
+    )
 
 
 async def a_batch(

@@ -12,7 +12,7 @@ from typing import Any
 
 from catalog.batches import LIFECYCLE, BatchEvent, BatchId
 from catalog.datasets import DatasetId
-from catalog.jobs import JobError, JobEvent, JobId, JobKind
+from catalog.jobs import FILLS_BATCHES, JobError, JobEvent, JobId
 from catalog.organisations import Scope
 from catalog.store import queries
 from catalog.store.batches import BatchStore
@@ -63,7 +63,7 @@ class ErasureStore:
             await JobStore(self._db).move(
                 job, JobEvent.CANCEL, actor=actor, is_fenced=False, failure=why
             )
-            if job.kind is not JobKind.COMPACTION:  # which fills no batch
+            if job.kind in FILLS_BATCHES:
                 await BatchStore(self._db).abort(job.id, actor=actor)
         await SQL["erase"].rows(
             self._db,

@@ -43,6 +43,8 @@ SELECT key FROM store_files WHERE key = ANY (:keys::text[])
 UNION ALL
 SELECT key FROM labellings WHERE key = ANY (:keys::text[])
 UNION ALL
+SELECT key FROM membership_files WHERE key = ANY (:keys::text[])
+UNION ALL
 SELECT unnest(ARRAY[parts.key, parts.exclusions])
   FROM parts JOIN plans ON plans.id = parts.plan_id
  WHERE plans.job_id = :job_id

@@ -5,6 +5,7 @@ UNION ALL SELECT key FROM chunks
 UNION ALL SELECT key FROM dataset_files
 UNION ALL SELECT key FROM store_files
 UNION ALL SELECT key FROM labellings
+UNION ALL SELECT key FROM membership_files
 UNION ALL SELECT key FROM meta_files
 UNION ALL SELECT key FROM plans
 UNION ALL SELECT key FROM parts

@@ -37,7 +37,7 @@ class JobStore:
         scope: Scope,
         *,
         kind: JobKind,
-        dataset_id: str,
+        dataset_id: str | None,
         order: Mapping[str, Any],
         actor: str,
         request_id: str,

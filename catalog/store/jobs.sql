@@ -37,7 +37,7 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
 -- of those the one whose last turn is longest ago, gets its oldest. However many jobs wait, only
 -- those of one sandbox are looked at. SKIP LOCKED lets workers ask at the same moment without
 -- waiting on one another. A promotion waits for the earlier ones of its data set, so that a data
--- set changes in ingest order.
+-- set changes in ingest order; and a segmentation for those of its sandbox, on which it builds.
 WITH RECURSIVE waiting AS (
     (SELECT sandbox_id FROM jobs WHERE state = 'queued' ORDER BY sandbox_id LIMIT 1)
     UNION ALL
@@ -69,6 +69,12 @@ WITH RECURSIVE waiting AS (
                        WHERE earlier.kind = 'promotion'
                          AND earlier.state IN ('queued', 'running')
                          AND earlier.dataset_id = jobs.dataset_id
+                         AND earlier.id < jobs.id))
+              AND NOT (jobs.kind = 'segmentation' AND EXISTS (
+                      SELECT FROM jobs AS earlier
+                       WHERE earlier.kind = 'segmentation'
+                         AND earlier.state IN ('queued', 'running')
+                         AND earlier.sandbox_id = jobs.sandbox_id
                          AND earlier.id < jobs.id))
             ORDER BY jobs.id + 0
             LIMIT 1

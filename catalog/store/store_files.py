@@ -91,6 +91,14 @@ class StoreFileStore:
             raise NotFound("sandbox", scope.sandbox_name)
         return int(row["commit_number"])
 
+    async def next_commit(self, scope: Scope) -> int:
+        """Take the sandbox's next commit number, for what joins or leaves snapshots beside files.
+
+        The sandbox's row stays locked until the transaction ends, as by :meth:`add`.
+        """
+        commit, _ = await self._next_commit(scope)
+        return commit
+
     async def files_at(self, scope: Scope, commit: int) -> tuple[StoreFile, ...]:
         """Every file of a snapshot, ordered by ingest number, then by the bytes of its key."""
         rows = await SQL["files_at"].rows(self._db, **_of(scope), commit=commit)

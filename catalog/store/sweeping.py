@@ -91,13 +91,14 @@ class SweepingStore:
         return tuple(SandboxId(row["sandbox_id"]) for row in rows)
 
     async def forget_superseded(self, sandbox_id: SandboxId, *, most: int) -> int:
-        """Forget store files that neither the last snapshot holds nor a pinned one.
+        """Forget store files and memberships that neither the last snapshot holds nor a pinned one.
 
         Waits for submissions of the sandbox that are under way, and they for it.
         """
         await SQL["lock_sandbox"].row(self._db, sandbox_id=sandbox_id)
         rows = await SQL["forget_superseded"].rows(self._db, sandbox_id=sandbox_id, most=most)
-        return len(rows)
+        sets = await SQL["forget_memberships"].rows(self._db, sandbox_id=sandbox_id, most=most)
+        return len(rows) + len(sets)
 
     async def note_sweep(
         self, actor: str, counts: Mapping[str, int], *, started_at: datetime

@@ -119,8 +119,10 @@ DELETE FROM kept_answers
 RETURNING key
 
 -- name: sandboxes_with_superseded
--- Sandboxes with store files that left the last snapshot.
-SELECT DISTINCT sandbox_id FROM store_files WHERE removed IS NOT NULL
+-- Sandboxes with store files or memberships that left the last snapshot.
+SELECT sandbox_id FROM store_files WHERE removed IS NOT NULL
+ UNION
+SELECT sandbox_id FROM membership_sets WHERE removed IS NOT NULL
 
 -- name: lock_sandbox
 -- Waits for whoever is about to pin the sandbox's last snapshot, and keeps others from it until the
@@ -143,6 +145,25 @@ DELETE FROM store_files
                      AND jobs.snapshot < superseded.removed)
         LIMIT :most)
 RETURNING key
+
+-- name: forget_memberships
+-- Forgets membership sets that are in no such snapshot. One that evaluates segments reads what the
+-- last snapshot has when it begins, so none of the sandbox goes meanwhile.
+DELETE FROM membership_sets
+ WHERE id IN (
+       SELECT superseded.id
+         FROM membership_sets AS superseded
+        WHERE superseded.sandbox_id = :sandbox_id
+          AND superseded.removed IS NOT NULL
+          AND NOT EXISTS (
+                  SELECT FROM jobs
+                   WHERE jobs.sandbox_id = :sandbox_id
+                     AND jobs.finished_at IS NULL
+                     AND ((jobs.snapshot >= superseded.added
+                           AND jobs.snapshot < superseded.removed)
+                          OR (jobs.kind = 'segmentation' AND jobs.state = 'running')))
+        LIMIT :most)
+RETURNING id
 
 -- name: note_sweep
 -- Keeps what a round did, and of the rounds before it the last hundred.

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from catalog.batches import BatchError
-from catalog.jobs import WENT_SILENT, Job, JobError, JobEvent, JobKind
+from catalog.jobs import FILLS_BATCHES, WENT_SILENT, Job, JobError, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
@@ -53,7 +53,7 @@ async def give_up(
     if is_final or job.failed_attempts + 1 >= limit:
         ended = await jobs.move(job, JobEvent.FAIL, actor=actor, failure=error)
         reason = BatchError(code=error.code, description=error.message)
-        if job.kind is not JobKind.COMPACTION:  # which fills no batch
+        if job.kind in FILLS_BATCHES:
             await BatchStore(db).fail(job.id, errors=[reason], metrics={})
         log.warning("job failed", job=job.id, job_kind=job.kind, code=error.code)
         return ended

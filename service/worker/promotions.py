@@ -81,7 +81,7 @@ class Promotions:
     async def _order(self, job: Job, db: Connection) -> PromotionOrder:
         batches = BatchStore(db)
         (batch,) = await batches.of_job(job.id)
-        shape = await SchemaStore(db).row_shape(job.scope, job.dataset_id)
+        shape = await SchemaStore(db).row_shape(job.scope, batch.dataset_id)
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
         await FolderStore(db).note_attempt(job, folder)
         namespaces = await NamespaceStore(db).registered(job.scope)
