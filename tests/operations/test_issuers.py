@@ -93,11 +93,11 @@ async def test_a_clock_that_is_a_little_off_does_no_harm(issuer: Issuer):
     "changed",
     [
         {"exp": 1},
-        {"exp": int(time.time()) - 31},
+        pytest.param({"exp": int(time.time()) - 31}, id="expired"),
         {"exp": None},
         {"exp": "tomorrow"},
         {"exp": 1e400},
-        {"nbf": int(time.time()) + 86_400},
+        pytest.param({"nbf": int(time.time()) + 86_400}, id="not yet"),
         {"iss": "https://other.example"},
         {"iss": None},
         {"aud": "other"},
