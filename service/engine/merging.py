@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
+from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Kind
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, arrow_type, element_of
-from service.engine.columns import Stack, pick, validity
 from service.engine.kernel import Contest, event_order, folded, last_ingested, newest
+from service.engine.leaves import Leaves
 from service.engine.maps import (
     Entries,
     Mentions,
@@ -24,6 +23,7 @@ from service.engine.maps import (
     segment_membership,
     spelt,
 )
+from service.engine.members import Fragments, Members, Owned
 from service.engine.memberships import Memberships
 from service.engine.orders import ExportOrder
 from service.engine.plan import Plan
@@ -37,62 +37,6 @@ from service.storage.files import Files
 
 _NAMESPACE = pa.dictionary(pa.int32(), pa.string())
 _ID, _TIME = arrow_type(EVENT_ID), arrow_type(EVENT_TIME)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
-    """Rows of a slice, and the number of each row's profile in it; -1 of strangers."""
-
-    rows: Rows
-    profile: Ints
-
-    def __len__(self) -> int:
-        return len(self.profile)
-
-    def kept(self, mask: Bools) -> Owned:
-        if mask.all():
-            return self
-        places = np.flatnonzero(mask)
-        return Owned(rows=self.rows.chosen(places), profile=self.profile[places])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fragments(Owned):
-    """The record rows that stand, all arrays parallel."""
-
-    #: Orders fragments from weakest to strongest.
-    place: Ints
-    #: Orders rows from weakest to strongest.
-    rank: Ints
-    #: Orders rows from oldest to newest.
-    age: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Members:
-    """Profiles of a slice that are exported together, ascending."""
-
-    profiles: Keys
-    #: By number in the slice: the number among the members, or -1. Null when all are members.
-    numbers: Ints | None = None
-
-    def __len__(self) -> int:
-        return len(self.profiles)
-
-    def number(self, profile: Ints) -> Ints:
-        """Give the numbers that profiles of the slice have among the members, -1 of no member."""
-        if self.numbers is None or not len(self.numbers):
-            return profile
-        return np.where(profile < 0, -1, self.numbers[profile])
-
-    def chosen(self, mask: Bools) -> Members:
-        """Keep some of the members."""
-        if mask.all():
-            return self
-        own = np.where(mask, np.cumsum(mask) - 1, -1)
-        if self.numbers is not None:
-            own = np.where(self.numbers < 0, -1, own[self.numbers])
-        return Members(profiles=self.profiles.at(np.flatnonzero(mask)), numbers=own)
 
 
 class Merge:
@@ -347,27 +291,6 @@ def _newest_owners(members: Members, fragments: Fragments) -> tuple[Keys, Bools]
     of_record = fragments.rows.key.at(newest[has_record])
     owners.hi[has_record], owners.lo[has_record] = of_record.hi, of_record.lo
     return owners, has_record
-
-
-class Leaves:
-    """Merges leaves, each among the rows of those files that have it."""
-
-    def __init__(self, stack: Stack, contest: Contest) -> None:
-        self._stack = stack
-        self._contest = contest
-        self._within: dict[tuple[int, ...], Contest] = {}
-
-    def merged(self, path: str, field: Field) -> Column:
-        """Give the winning value of each profile."""
-        column = self._stack.column(path, arrow_type(field))
-        winners = self._among(self._stack.holders(path)).winners(validity(column))
-        return self._stack.spelt(path, pick(column, winners), winners)
-
-    def _among(self, holders: tuple[int, ...]) -> Contest:
-        if holders not in self._within:
-            moved = self._stack.rows_within(holders)
-            self._within[holders] = self._contest if moved is None else self._contest.within(moved)
-        return self._within[holders]
 
 
 def _ranks(order: Ints) -> Ints:
