@@ -19,8 +19,12 @@ class Access(StrEnum):
     BATCHES_WRITE = "batches:write"  # open, upload, complete, give up, take back
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
+    SEGMENTS_READ = "segments:read"  # what they say, and what became of segment jobs
+    SEGMENTS_WRITE = "segments:write"  # and evaluate them
     EXPORTS_READ = "exports:read"
     EXPORTS_WRITE = "exports:write"  # submit and cancel
+    PROPERTIES_READ = "properties:read"  # and projects, spaces and tokens of one's own
+    PROPERTIES_WRITE = "properties:write"
     DATA_READ = "data:read"  # rows: downloads, previews, profiles
     AUDIT_READ = "audit:read"  # who did what
 

@@ -22,6 +22,8 @@ class Sandbox:
     """A walled-off part of an organisation: nothing in it is visible from another."""
 
     id: SandboxId
+    #: Of all sandboxes of the deployment: what short ids of it are made from.
+    number: int
     organisation_id: OrganisationId
     name: str
     title: str
@@ -29,6 +31,12 @@ class Sandbox:
     kind: str
     is_default: bool
     created_at: datetime
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            organisation_id=self.organisation_id, sandbox_id=self.id, sandbox_name=self.name
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

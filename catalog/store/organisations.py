@@ -8,7 +8,7 @@ from datetime import datetime
 
 from catalog.access import Access
 from catalog.errors import AlreadyExists, InvalidKey, NotFound
-from catalog.organisations import Client, ClientId, OrganisationId, Sandbox, SandboxId
+from catalog.organisations import Client, ClientId, OrganisationId, Sandbox, SandboxId, Scope
 from catalog.store.database import Connection, Record
 from catalog.store.queries import beside
 
@@ -78,6 +78,47 @@ class OrganisationStore:
         rows = await SQL["list_sandboxes"].rows(self._db, organisation_id=organisation_id)
         return [_sandbox(row) for row in rows]
 
+    async def sandbox_numbered(
+        self, organisation_id: OrganisationId, number: int
+    ) -> Sandbox | None:
+        """The sandbox of an organisation that has a number."""
+        return await self._sandbox_by("sandbox_numbered", organisation_id, number)
+
+    async def sandbox_of_space(
+        self, organisation_id: OrganisationId, number: int
+    ) -> Sandbox | None:
+        """The sandbox of an organisation that has the space of a number."""
+        return await self._sandbox_by("sandbox_of_space", organisation_id, number)
+
+    async def sandbox_of_job(self, organisation_id: OrganisationId, number: int) -> Sandbox | None:
+        """The sandbox of an organisation that has the job of a number."""
+        return await self._sandbox_by("sandbox_of_job", organisation_id, number)
+
+    async def default_sandbox(self, organisation_id: OrganisationId) -> Sandbox:
+        """The sandbox that an organisation's callers mean who name none; refuses with NotFound."""
+        sandboxes = await self.sandboxes(organisation_id)
+        if not sandboxes or not sandboxes[0].is_default:
+            raise NotFound("default sandbox of organisation", organisation_id)
+        return sandboxes[0]
+
+    async def retitle(self, scope: Scope, title: str) -> Sandbox:
+        """Give a sandbox another title."""
+        row = await SQL["retitle"].row(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            title=title,
+        )
+        if row is None:
+            raise NotFound("sandbox", scope.sandbox_name)
+        return _sandbox(row)
+
+    async def _sandbox_by(
+        self, query: str, organisation_id: OrganisationId, number: int
+    ) -> Sandbox | None:
+        row = await SQL[query].row(self._db, organisation_id=organisation_id, number=number)
+        return _sandbox(row) if row else None
+
     async def enrol(self, client: Client, *, secret_hash: bytes) -> None:
         """Make a client, or give the one there is this secret.
 
@@ -100,6 +141,22 @@ class OrganisationStore:
         if row is None:
             raise InvalidKey(f"no client {id}")
         return _client(row), row["secret_hash"]
+
+    async def client_by_secret(self, secret_hash: bytes) -> Client:
+        """Find the client that has a secret; refuses with InvalidKey."""
+        row = await SQL["client_by_secret"].row(self._db, secret_hash=secret_hash)
+        if row is None:
+            raise InvalidKey("no client has this secret")
+        return _client(row)
+
+    async def client_names(
+        self, organisation_id: OrganisationId, ids: Iterable[str]
+    ) -> dict[str, str]:
+        """What those of some clients are called that have a row, by id."""
+        rows = await SQL["client_names"].rows(
+            self._db, organisation_id=organisation_id, ids=list(ids)
+        )
+        return {row["id"]: row["name"] for row in rows}
 
     async def standing(
         self, client_id: ClientId, organisation_id: OrganisationId, sandbox_name: str

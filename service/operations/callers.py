@@ -66,7 +66,7 @@ class Callers:
         In this order: InvalidToken, MissingKey, InvalidKey, TooManyCalls, NotEntitled, and
         NotFound for a sandbox the organisation does not have.
         """
-        claims = await self._verify(said.token)
+        claims = await self.verify(said.token)
         if said.key is None:
             raise MissingKey("the request carries no API key")
         if not hmac.compare_digest(said.key.encode(), claims.client_id.encode()):
@@ -77,8 +77,11 @@ class Callers:
             client_id=claims.client_id, scope=known.scope, request_id=request_id, may=known.may
         )
 
-    async def _verify(self, token: str) -> Claims:
-        """Check the token, once in a while: signatures are the dearest part of a small call."""
+    async def verify(self, token: str) -> Claims:
+        """Say what a token says; refuses with InvalidToken.
+
+        It is checked once in a while: signatures are the dearest part of a small call.
+        """
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._claims.get(digest)
         if claims is None:
@@ -97,7 +100,7 @@ class Callers:
             found = await OrganisationStore(db).standing(
                 claims.client_id, organisation_id, sandbox_name
             )
-        may = _entitled(claims, found, organisation_id)
+        may = entitled(claims, found, organisation_id)
         if found.sandbox_id is None:
             raise NotFound("sandbox", sandbox_name)
         scope = Scope(
@@ -110,9 +113,7 @@ class Callers:
         return known
 
 
-def _entitled(
-    claims: Claims, found: Standing, organisation_id: OrganisationId
-) -> frozenset[Access]:
+def entitled(claims: Claims, found: Standing, organisation_id: OrganisationId) -> frozenset[Access]:
     """What a caller may do in an organisation; refuses one that does not belong to it.
 
     Organisation and scopes are what the issuer says or else what our row does. Clients of an

@@ -76,6 +76,16 @@ class Tokens:
             raise InvalidKey("no client has this id and secret")
         return await self.sign(client)
 
+    async def issue_for_secret(self, secret: str) -> IssuedToken:
+        """Sign a token for whichever client has a secret; refuses with InvalidKey.
+
+        Secrets have 256 random bits and are looked up by their hash: what comes back, and when,
+        tells nothing of those that exist.
+        """
+        async with self._database.transaction() as db:
+            client = await OrganisationStore(db).client_by_secret(secret_hash(secret))
+        return await self.sign(client)
+
     async def sign(self, client: Client) -> IssuedToken:
         """Sign a token for a client who needs no secret because the operator asks."""
         kid, key = await self._newest()
