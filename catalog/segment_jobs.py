@@ -101,5 +101,7 @@ class SegmentJobFilter:
     """Which segment jobs a listing holds, and in which order."""
 
     states: tuple[JobState, ...] = tuple(JobState)
+    #: Only jobs that evaluate this segment.
+    segment_id: str | None = None
     sort: SegmentJobSort = SegmentJobSort.CREATION
     is_descending: bool = True

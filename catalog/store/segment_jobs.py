@@ -80,6 +80,7 @@ class SegmentJobStore:
             self._db,
             **_of(scope),
             states=sorted(set(wanted.states)),
+            segment_id=wanted.segment_id,
             direction=-1 if wanted.is_descending else 1,
             is_by_update=wanted.sort is SegmentJobSort.UPDATE,
             limit=limit,
@@ -89,7 +90,12 @@ class SegmentJobStore:
 
     async def count(self, scope: Scope, wanted: SegmentJobFilter) -> int:
         """How many there are on all pages."""
-        row = await SQL["count"].row(self._db, **_of(scope), states=sorted(set(wanted.states)))
+        row = await SQL["count"].row(
+            self._db,
+            **_of(scope),
+            states=sorted(set(wanted.states)),
+            segment_id=wanted.segment_id,
+        )
         assert row is not None
         return int(row["count"])
 

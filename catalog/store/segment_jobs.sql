@@ -30,6 +30,9 @@ SELECT segment_jobs.id::text AS segment_job_id, jobs.id, jobs.sandbox_id, jobs.o
   JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
  WHERE segment_jobs.sandbox_id = :sandbox_id AND segment_jobs.organisation_id = :organisation_id
    AND jobs.state = ANY (:states::text[])
+   AND (:segment_id::text IS NULL
+        OR jsonb_path_exists(jobs."order", '$.policies.segments.id ? (@ == $id)',
+                             jsonb_build_object('id', :segment_id::text)))
  ORDER BY :direction::integer
         * CASE WHEN :is_by_update::boolean THEN extract(epoch FROM jobs.updated_at) ELSE 0 END,
           :direction * jobs.id
@@ -41,3 +44,6 @@ SELECT count(*) AS count
   FROM segment_jobs JOIN jobs ON jobs.id = segment_jobs.job_id
  WHERE segment_jobs.sandbox_id = :sandbox_id AND segment_jobs.organisation_id = :organisation_id
    AND jobs.state = ANY (:states::text[])
+   AND (:segment_id::text IS NULL
+        OR jsonb_path_exists(jobs."order", '$.policies.segments.id ? (@ == $id)',
+                             jsonb_build_object('id', :segment_id::text)))

@@ -146,3 +146,5 @@ async def test_segment_jobs_are_found_listed_and_counted(db, scope, foreign_scop
     waiting = SegmentJobFilter(states=(submitted[0].job.state,), is_descending=False)
     assert [one.id for one in await store.page(scope, waiting, limit=9)] == newest_first[1::-1]
     assert await store.count(scope, waiting) == 2
+    assert await store.count(scope, SegmentJobFilter(segment_id="a")) == 3
+    assert await store.page(scope, SegmentJobFilter(segment_id="b"), limit=9) == ()
