@@ -9,6 +9,7 @@
     - Stale                   the thing is not what its caller took it for: it has changed since
   + Invalid                   the request contradicts itself, a schema or a limit
     - InvalidField            one field of the request is wrong, and the refusal names it
+    - InvalidRule             a segment's rule cannot be understood, and the refusal says where
     - TooLarge                more bytes than the service takes at once
     - AddressTooLong          more characters than the service takes in a path and its query
     - KeyReused               a key that stands for one request came with another
@@ -102,6 +103,20 @@ class InvalidField(Invalid):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+
+
+class InvalidRule(Invalid):
+    """A segment's rule cannot be understood, or says what its fields do not allow."""
+
+    code = "invalid_rule"
+
+    def __init__(self, problem: str, *, line: int | None = None, column: int | None = None) -> None:
+        """Say what is wrong and, of a rule that came as text, where: both count from 1."""
+        place = "" if line is None else f"line {line}, column {column}: "
+        super().__init__(f"{place}{problem}")
+        self.problem = problem
+        self.line = line
+        self.column = column
 
 
 class TooLarge(Invalid):

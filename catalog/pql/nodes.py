@@ -96,7 +96,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal(_Node):
-    """A constant; ``None`` is null. Equal only to one of the same type: 1 is neither 1.0 nor true."""
+    """A constant; ``None`` is null. Equal to its like alone: 1 is neither 1.0 nor true."""
 
     value: bool | int | float | str | date | datetime | None
 
