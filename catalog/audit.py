@@ -40,6 +40,7 @@ class ObjectKind(StrEnum):
     SEGMENT = "segment"
     SEGMENT_JOB = "segment_job"
     EXPORT_JOB = "export_job"
+    USER_LIST = "user_list"
     PROFILE = "profile"
     PROPERTY = "property"
     SANDBOX = "sandbox"

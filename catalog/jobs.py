@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     EXPORT = "export"  # turns store files into one batch of merged profiles
     COMPACTION = "compaction"  # turns store files into fewer and larger ones that say the same
     SEGMENTATION = "segmentation"  # finds out which profiles belong to which segments
+    USER_LIST = "user_list"  # turns store files into one file of flat rows
 
 
 #: Kinds of jobs that fill batches, which end with them.
@@ -91,7 +92,7 @@ class Job:
     scope: Scope
     state: JobState
     #: The data set a promotion fills, an export writes to, or a compaction begins with; null for
-    #: segmentations, which read all of them.
+    #: segmentations and user lists, which read all of them.
     dataset_id: str | None
     #: What to do, exactly as accepted. Never edited: a changed request is a new job.
     order: Mapping[str, Any]

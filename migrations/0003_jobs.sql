@@ -28,7 +28,7 @@ CREATE TABLE jobs (
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
     CONSTRAINT kind_is_known CHECK (
-        kind IN ('promotion', 'export', 'compaction', 'segmentation')),
+        kind IN ('promotion', 'export', 'compaction', 'segmentation', 'user_list')),
     CONSTRAINT state_is_known CHECK (
         state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT only_ended_jobs_have_an_end CHECK (
@@ -38,8 +38,8 @@ CREATE TABLE jobs (
         AND (state = 'running') = (lease_expires_at IS NOT NULL)),
     CONSTRAINT all_but_promotions_pin_a_snapshot CHECK (
         (kind = 'promotion') = (snapshot IS NULL)),
-    CONSTRAINT all_but_segmentations_have_a_data_set CHECK (
-        (kind = 'segmentation') = (dataset_id IS NULL))
+    CONSTRAINT segmentations_and_user_lists_have_no_data_set CHECK (
+        (kind IN ('segmentation', 'user_list')) = (dataset_id IS NULL))
 );
 
 COMMENT ON COLUMN jobs."order" IS 'The accepted request. Written once.';
@@ -120,12 +120,16 @@ CREATE TABLE plans (
     engine_version text        NOT NULL,
     key            text        NOT NULL,
     task_count     integer     NOT NULL,
+    numbering      text,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 
 COMMENT ON TABLE plans IS
     'What an export job worked out once. Later attempts of the same engine version go on from '
     'it; another version deletes it, and its parts with it.';
+COMMENT ON COLUMN plans.numbering IS
+    'Key of the numbering of profiles that it goes by, which stays while the job is unfinished; '
+    'null when it has no use for one.';
 
 CREATE TABLE parts (
     plan_id    bigint      NOT NULL REFERENCES plans ON DELETE CASCADE,

@@ -30,7 +30,8 @@ SELECT state, finished_at, now() - finished_at AS ended_for FROM batches WHERE i
    FOR NO KEY UPDATE
 
 -- name: drop_plan
--- Forgets the plan of a job that ended, with its parts: those of a success are dataset files.
+-- Forgets the plan of a job that ended, with its parts: those of a success are dataset files, or
+-- pieces of a user list.
 DELETE FROM plans WHERE job_id = :job_id
 
 -- name: plan_key
@@ -44,6 +45,11 @@ UNION ALL
 SELECT key FROM labellings WHERE key = ANY (:keys::text[])
 UNION ALL
 SELECT key FROM membership_files WHERE key = ANY (:keys::text[])
+UNION ALL
+SELECT unnest(ARRAY[key, merged_key]) FROM numberings
+ WHERE key = ANY (:keys::text[]) OR merged_key = ANY (:keys::text[])
+UNION ALL
+SELECT key FROM user_list_pieces WHERE job_id = :job_id
 UNION ALL
 SELECT unnest(ARRAY[parts.key, parts.exclusions])
   FROM parts JOIN plans ON plans.id = parts.plan_id

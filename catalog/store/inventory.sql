@@ -6,6 +6,8 @@ UNION ALL SELECT key FROM dataset_files
 UNION ALL SELECT key FROM store_files
 UNION ALL SELECT key FROM labellings
 UNION ALL SELECT key FROM membership_files
+UNION ALL SELECT unnest(ARRAY[key, merged_key]) FROM numberings
+UNION ALL SELECT key FROM user_list_pieces
 UNION ALL SELECT key FROM meta_files
 UNION ALL SELECT key FROM plans
 UNION ALL SELECT key FROM parts

@@ -35,8 +35,12 @@ class PlanStore:
         key: str,
         engine_version: str,
         task_count: int,
+        numbering: str | None = None,
     ) -> ExportPlan:
-        """Make this the plan of the job; an earlier one goes, with its parts."""
+        """Make this the plan of the job; an earlier one goes, with its parts.
+
+        ``numbering`` is the key of the numbering it goes by, which stays until the job ends.
+        """
         await JobStore(self._db).hold(job)
         await SQL["discard"].row(self._db, job_id=job.id)
         row = await SQL["add"].row(
@@ -46,6 +50,7 @@ class PlanStore:
             engine_version=engine_version,
             key=key,
             task_count=task_count,
+            numbering=numbering,
         )
         assert row is not None
         return _plan(row)

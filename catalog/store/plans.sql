@@ -8,8 +8,8 @@ DELETE FROM plans WHERE job_id = :job_id
 
 -- name: add
 -- Records the plan of a job.
-INSERT INTO plans (job_id, attempt, engine_version, key, task_count)
-VALUES (:job_id, :attempt, :engine_version, :key, :task_count)
+INSERT INTO plans (job_id, attempt, engine_version, key, task_count, numbering)
+VALUES (:job_id, :attempt, :engine_version, :key, :task_count, :numbering)
 RETURNING *
 
 -- name: add_part

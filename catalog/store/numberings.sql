@@ -1,0 +1,51 @@
+-- name: newest
+-- The last numbering of a sandbox, and whether a snapshot has the files that it was made of.
+SELECT numberings.*,
+       commit_number <= :commit
+       AND NOT EXISTS (
+               SELECT FROM store_files
+                WHERE store_files.sandbox_id = :sandbox_id
+                  AND store_files.organisation_id = :organisation_id
+                  AND (store_files.added BETWEEN numberings.commit_number + 1 AND :commit
+                       OR store_files.removed BETWEEN numberings.commit_number + 1 AND :commit))
+       AND NOT EXISTS (
+               SELECT FROM store_files JOIN store_file_sources AS source
+                                         ON source.file_id = store_files.id
+                WHERE store_files.sandbox_id = :sandbox_id
+                  AND store_files.organisation_id = :organisation_id
+                  AND source.removed BETWEEN numberings.commit_number + 1 AND :commit)
+       AS is_current
+  FROM numberings
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+ ORDER BY id DESC
+ LIMIT 1
+
+-- name: lock
+-- Holds the row of a sandbox: of two that would give numbers, one waits.
+SELECT id FROM sandboxes
+ WHERE id = :sandbox_id AND organisation_id = :organisation_id
+   FOR NO KEY UPDATE
+
+-- name: save
+-- Saves a numbering; nothing comes back when the one that it went on from is no longer the last,
+-- so that the numbers which it gave may have been given to others meanwhile.
+INSERT INTO numberings (sandbox_id, organisation_id, commit_number, key, size_bytes, row_count,
+                        merged_key, merged_count, next_number)
+SELECT :sandbox_id, :organisation_id, :commit, :key, :size_bytes, :row_count,
+       :merged_key, :merged_count, :next_number
+ WHERE (SELECT key FROM numberings
+         WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+         ORDER BY id DESC LIMIT 1) IS NOT DISTINCT FROM :base_key
+RETURNING *
+
+-- name: forget
+-- Forgets all but the last, and those that the plan of an unfinished job goes by.
+DELETE FROM numberings
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND key <> :key
+   AND NOT EXISTS (SELECT FROM plans JOIN jobs ON jobs.id = plans.job_id
+                    WHERE plans.numbering = numberings.key
+                      AND jobs.sandbox_id = :sandbox_id
+                      AND jobs.organisation_id = :organisation_id
+                      AND jobs.finished_at IS NULL)
+RETURNING key

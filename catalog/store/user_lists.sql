@@ -1,0 +1,43 @@
+-- User lists are jobs of a kind. Callers name them by number, or by the instant of their creation,
+-- which a download's path tells: and often without a sandbox, so that blocks here go by the
+-- organisation alone where they say so.
+
+-- name: find
+-- One list of an organisation, in whichever sandbox.
+SELECT jobs.*, sandboxes.name AS sandbox_name
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.id = :job_id AND jobs.kind = 'user_list'
+   AND jobs.organisation_id = :organisation_id
+
+-- name: created_at
+-- The lists of an organisation that were made at one instant.
+SELECT jobs.*, sandboxes.name AS sandbox_name
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.kind = 'user_list'
+   AND jobs.organisation_id = :organisation_id
+   AND jobs.created_at = :created_at
+ ORDER BY jobs.id
+
+-- name: pieces
+-- The bytes of a list, piece by piece.
+SELECT key, size_bytes, row_count, sha256
+  FROM user_list_pieces
+ WHERE job_id = :job_id
+ ORDER BY place
+
+-- name: add_pieces
+-- Lets the parts of a list be its file.
+INSERT INTO user_list_pieces (job_id, place, key, size_bytes, row_count, sha256)
+SELECT :job_id, place, key, size_bytes, row_count, sha256
+  FROM unnest(:keys::text[], :sizes::bigint[], :rows::bigint[], :hashes::text[])
+       WITH ORDINALITY AS piece (key, size_bytes, row_count, sha256, place)
+
+-- name: erase
+-- Forgets the files of lists that ended so long ago, and says of which.
+DELETE FROM user_list_pieces
+ WHERE (job_id, place) IN (
+       SELECT user_list_pieces.job_id, user_list_pieces.place
+         FROM user_list_pieces JOIN jobs ON jobs.id = user_list_pieces.job_id
+        WHERE jobs.kind = 'user_list' AND jobs.finished_at <= now() - :age::interval
+        LIMIT :most)
+RETURNING key
