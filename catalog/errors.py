@@ -9,6 +9,8 @@
     - Stale                   the thing is not what its caller took it for: it has changed since
   + Invalid                   the request contradicts itself, a schema or a limit
     - InvalidField            one field of the request is wrong, and the refusal names it
+      . TooManyProperties     more properties than an export or a listing may have
+      . UnknownProperties     properties that are not there, or that the space may not use
     - InvalidRule             a segment's rule cannot be understood, and the refusal says where
     - TooLarge                more bytes than the service takes at once
     - AddressTooLong          more characters than the service takes in a path and its query
@@ -38,6 +40,7 @@ not a :class:`Refusal` is a defect and is answered as such.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -117,6 +120,31 @@ class InvalidRule(Invalid):
         self.problem = problem
         self.line = line
         self.column = column
+
+
+class TooManyProperties(InvalidField):
+    """More properties than an export or a listing may have."""
+
+    code = "too_many_properties"
+
+    def __init__(self, count: int, *, most: int) -> None:
+        super().__init__("properties", f"{count} are asked for, {most} are the most")
+        self.count = count
+        self.most = most
+
+
+class UnknownProperties(InvalidField):
+    """Properties that are not there, or that the space may not use: it cannot tell which."""
+
+    code = "unknown_properties"
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(
+            "properties",
+            f"nothing here is called {', '.join(keys)}: ask for usr_… (user properties), "
+            "tag_… (tags), id_$… (last value of an identity) or ids_$… (all of them)",
+        )
+        self.keys = tuple(keys)
 
 
 class TooLarge(Invalid):

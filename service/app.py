@@ -15,16 +15,14 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from catalog.errors import AddressTooLong, Invalid
+from catalog.errors import AddressTooLong, Invalid, Refusal
 from service.surfaces import probes, specification
 from service.surfaces.adobe import (
     audit,
     batches,
-    callers,
     data_access,
     datasets,
     entities,
-    errors,
     export_jobs,
     identities,
     ingestion,
@@ -33,16 +31,24 @@ from service.surfaces.adobe import (
     sandboxes,
     schema_parts,
     schemas,
+    segment_jobs,
+    segments,
     tokens,
 )
+from service.surfaces.adobe import dialect as adobe_dialect
+from service.surfaces.growingio import dialect as growingio_dialect
+from service.surfaces.growingio import exports as user_lists
+from service.surfaces.growingio import projects, properties
+from service.surfaces.growingio import segments as placed_segments
+from service.surfaces.growingio import tokens as bearer_tokens
 from service.surfaces.http import (
     CALLER,
     HAS_STARTED,
     MOST_DOCUMENT_BYTES,
     OPERATIONS,
     REQUEST_ID,
+    Dialect,
     Operations,
-    answer,
     dress,
 )
 from service.telemetry import BYTES, DURATIONS, REQUESTS
@@ -65,8 +71,19 @@ ROUTES: list[web.RouteDef] = [
     *sandboxes.ROUTES,
     *schema_parts.ROUTES,
     *schemas.ROUTES,
+    *segment_jobs.ROUTES,
+    *segments.ROUTES,
     *specification.ROUTES,
+    *bearer_tokens.ROUTES,
+    *placed_segments.ROUTES,
+    *projects.ROUTES,
+    *properties.ROUTES,
+    *user_lists.ROUTES,
 ]
+
+#: In each of them callers say who they are, and are told what went wrong, in its own way; the
+#: first that speaks at a path answers there.
+DIALECTS: tuple[Dialect, ...] = (growingio_dialect.DIALECT, adobe_dialect.DIALECT)
 
 #: Collections whose names documents and clients spell in several ways, and all ways there are;
 #: letters of either case besides.
@@ -110,7 +127,7 @@ def application(
 ) -> web.Application:
     """Make the application. Bodies have no limit here: each reader of one has its own."""
     app = web.Application(
-        middlewares=[attend, errors.answer_refusals, callers.identify_callers],
+        middlewares=[attend, answer_refusals, identify_callers],
         client_max_size=0,
     )
     app[OPERATIONS] = operations
@@ -166,9 +183,11 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if any("\0" in part for part in (request.path, *request.query, *request.query.values())):
-            return errors.refused(request, Invalid("the address holds the character U+0000"))
+            return _dialect(request).refused(
+                request, Invalid("the address holds the character U+0000")
+            )
         if len(request.raw_path) > request.app[MOST_CHARACTERS]:
-            return errors.refused(request, _too_long(request))
+            return _dialect(request).refused(request, _too_long(request))
         return await handler(request)
     except ConnectionError:
         raise
@@ -176,7 +195,38 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         LOG.exception("a defect", method=request.method, path=request.path)
         if request.get(HAS_STARTED):
             raise
-        return _defect(request)
+        return _dialect(request).defect(request)
+
+
+@web.middleware
+async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer refusals, and what aiohttp itself refuses, in the words of the path's dialect.
+
+    Defects pass through to the outermost middleware, which knows how to log them.
+    """
+    dialect = _dialect(request)
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        if request.get(HAS_STARTED):
+            raise
+        return dialect.refused(request, refusal)
+    except web.HTTPError as error:
+        return dialect.from_http(request, error)
+    except web.RequestPayloadError:
+        unreadable = Invalid("the body ended early, or is not in its Content-Encoding")
+        return dialect.refused(request, unreadable)
+
+
+@web.middleware
+async def identify_callers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the path's dialect see who calls before any handler does."""
+    await _dialect(request).identify(request)
+    return await handler(request)
+
+
+def _dialect(request: web.Request) -> Dialect:
+    return next(each for each in DIALECTS if each.speaks_at(request.path.lower()))
 
 
 def _too_long(request: web.Request) -> AddressTooLong:
@@ -184,12 +234,6 @@ def _too_long(request: web.Request) -> AddressTooLong:
         f"the address has {len(request.raw_path)} characters from its path on,"
         f" {request.app[MOST_CHARACTERS]} is the most"
     )
-
-
-def _defect(request: web.Request) -> web.Response:
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = f"the service failed; its log says more under request id {request[REQUEST_ID]}"
-    return answer(errors.problem(request, status, code="defect", detail=detail), status)
 
 
 def _request_id(request: web.Request) -> str:

@@ -20,25 +20,35 @@ from service.engine.lookups import LookupLimits, Lookups
 from service.engine.orders import IdentityRules, Limits
 from service.operations.audit import AuditLog
 from service.operations.batches import Batches
+from service.operations.bearers import Bearers
 from service.operations.callers import Callers
 from service.operations.checkup import Checkup
+from service.operations.clients import Clients
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
 from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
+from service.operations.hash_ids import HashIdSource
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
+from service.operations.personal_tokens import PersonalTokens
+from service.operations.placed_segments import PlacedSegments
 from service.operations.previews import Previews
+from service.operations.projects import Projects
+from service.operations.properties import Properties
 from service.operations.rates import Rates
 from service.operations.readiness import Readiness
 from service.operations.retries import Retries
 from service.operations.sandboxes import Sandboxes
 from service.operations.schema_parts import SchemaParts
 from service.operations.schemas import Schemas
+from service.operations.segment_jobs import SegmentJobs
+from service.operations.segments import Segments
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
+from service.operations.user_lists import UserLists
 from service.operations.waiting_room import WaitingRoom
 from service.settings import DataSettings, Settings, TokenSettings
 from service.storage.files import Files
@@ -145,6 +155,10 @@ async def _migrate(where: Mapping[str, Any]) -> list[str]:
 def operations(database: Database, files: Files, settings: Settings) -> Operations:
     """All that surfaces may ask, upon one database and one place for files."""
     waiting_room = WaitingRoom(most=settings.limit.queued_jobs)
+    rates = Rates(settings.limit.calls)
+    callers = Callers(database, issuer(database, settings.token), rates)
+    ids = HashIdSource(database)
+    segment_jobs = SegmentJobs(database, waiting_room)
     return Operations(
         audit=AuditLog(database),
         batches=Batches(
@@ -154,42 +168,58 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
             largest_upload_bytes=settings.http.upload_bytes,
             most_files=settings.ingestion.batch_files,
         ),
+        bearers=Bearers(database, callers, rates),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
         entities=Entities(
             database, _lookups(files, settings), most_events=settings.limit.profile_events
         ),
         export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
-        callers=Callers(database, issuer(database, settings.token), Rates(settings.limit.calls)),
-        large_files=LargeFiles(
-            database,
-            files,
-            largest_chunk_bytes=settings.http.chunk_bytes,
-            largest_file_bytes=settings.ingestion.large_file_bytes,
-            most_files=settings.ingestion.batch_files,
-        ),
+        callers=callers,
+        clients=Clients(database),
+        hash_ids=ids,
+        large_files=_large_files(database, files, settings),
         merge_policies=MergePolicies(database, most=settings.limit.merge_policies),
         monitoring=Monitoring(database),
         namespaces=Namespaces(database),
-        previews=Previews(
-            database,
-            LocalRunner(
-                files.root,
-                silence_seconds=settings.worker.lease.total_seconds(),
-                has_spare=False,
-            ),
-            limits=Limits(
-                memory_bytes=settings.engine.preview_memory_bytes,
-                seconds=settings.engine.preview_time_limit.total_seconds(),
-            ),
-        ),
+        personal_tokens=PersonalTokens(database, ids),
+        placed_segments=PlacedSegments(database, ids, segment_jobs),
+        previews=_previews(database, files, settings),
+        projects=Projects(database, ids),
+        properties=Properties(database, ids),
         readiness=Readiness(database),
         retries=Retries(database),
         sandboxes=Sandboxes(database),
         schema_parts=SchemaParts(database),
         schemas=Schemas(database),
+        segment_jobs=segment_jobs,
+        segments=Segments(database, most=settings.limit.segments),
         tokens=Tokens(database, lasts=settings.token.lifetime),
+        user_lists=UserLists(database, files, waiting_room),
     )
+
+
+def _large_files(database: Database, files: Files, settings: Settings) -> LargeFiles:
+    return LargeFiles(
+        database,
+        files,
+        largest_chunk_bytes=settings.http.chunk_bytes,
+        largest_file_bytes=settings.ingestion.large_file_bytes,
+        most_files=settings.ingestion.batch_files,
+    )
+
+
+def _previews(database: Database, files: Files, settings: Settings) -> Previews:
+    runner = LocalRunner(
+        files.root,
+        silence_seconds=settings.worker.lease.total_seconds(),
+        has_spare=False,
+    )
+    limits = Limits(
+        memory_bytes=settings.engine.preview_memory_bytes,
+        seconds=settings.engine.preview_time_limit.total_seconds(),
+    )
+    return Previews(database, runner, limits=limits)
 
 
 def _lookups(files: Files, settings: Settings) -> Lookups:

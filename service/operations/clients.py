@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from catalog.organisations import Client, ClientId, OrganisationId
-from catalog.store.database import Database
+from collections.abc import Collection
+from uuid import uuid4
+
+from catalog.access import ALL
+from catalog.audit import Action, ObjectKind
+from catalog.organisations import Caller, Client, ClientId, OrganisationId
+from catalog.store.audit import AuditStore
+from catalog.store.database import Connection, Database
 from catalog.store.organisations import EnrolledClient, OrganisationStore
 from service.operations.tokens import new_secret, secret_hash
 
@@ -14,11 +20,20 @@ class Clients:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, client: Client) -> str:
+    async def add(self, client: Client, *, by: ClientId) -> str:
         """Make a client; return its secret, of which only a hash is kept."""
         secret = new_secret()
         async with self._database.transaction() as db:
             await OrganisationStore(db).enrol(client, secret_hash=secret_hash(secret))
+            caller = await _operator(db, client.organisation_id, by)
+            await AuditStore(db).note(
+                caller,
+                Action.CREATE,
+                ObjectKind.CLIENT,
+                client.id,
+                name=client.name,
+                scopes=sorted(client.scopes),
+            )
         return secret
 
     async def list(self, organisation_id: OrganisationId) -> list[EnrolledClient]:
@@ -26,7 +41,24 @@ class Clients:
         async with self._database.transaction() as db:
             return await OrganisationStore(db).clients(organisation_id)
 
-    async def disable(self, organisation_id: OrganisationId, id: ClientId) -> None:
+    async def names(self, ids: Collection[str], *, by: Caller) -> dict[str, str]:
+        """What some clients of a caller's organisation are called; without a row, by their ids."""
+        async with self._database.transaction() as db:
+            known = await OrganisationStore(db).client_names(by.scope.organisation_id, ids)
+        return {id: known.get(id, id) for id in ids}
+
+    async def disable(self, organisation_id: OrganisationId, id: ClientId, *, by: ClientId) -> None:
         """Shut a client out, within seconds; refuses with NotFound."""
         async with self._database.transaction() as db:
             await OrganisationStore(db).disable(organisation_id, id)
+            caller = await _operator(db, organisation_id, by)
+            await AuditStore(db).note(caller, Action.REMOVE, ObjectKind.CLIENT, id)
+
+
+async def _operator(db: Connection, organisation_id: OrganisationId, by: ClientId) -> Caller:
+    """Whoever gives the commands, as the audit log knows callers.
+
+    Clients are the whole organisation's: it is told of them in its default sandbox.
+    """
+    sandbox = await OrganisationStore(db).default_sandbox(organisation_id)
+    return Caller(client_id=by, scope=sandbox.scope, request_id=uuid4().hex, may=ALL)

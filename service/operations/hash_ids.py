@@ -7,6 +7,7 @@ an id lets nobody look at anything.
 
 from __future__ import annotations
 
+import asyncio
 from enum import IntEnum
 from hashlib import blake2b
 
@@ -74,6 +75,11 @@ class HashIdSource:
     async def known(self) -> HashIds:
         """The short ids of this deployment, made at their first use and never changed."""
         if self._known is None:
-            async with self._database.transaction() as db:
-                self._known = HashIds(await SecretStore(db).find_or_make(SALT))
+            # A task of its own has a transaction of its own: a salt that is undone with whatever
+            # is being made around this call would be remembered here and known to nobody else.
+            self._known = await asyncio.create_task(self._made())
         return self._known
+
+    async def _made(self) -> HashIds:
+        async with self._database.transaction() as db:
+            return HashIds(await SecretStore(db).find_or_make(SALT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalog.audit import Action, ObjectKind
-from catalog.errors import InvalidField, NotFound
+from catalog.errors import InvalidField, NotFound, TooManyProperties, UnknownProperties
 from catalog.properties import (
     MOST_COLUMNS,
     NAME_LENGTH,
@@ -109,14 +109,12 @@ class Properties:
     ) -> tuple[Column, ...]:
         """Resolve what an export or a listing of users asks for, in the order it was asked for.
 
-        A key that comes twice counts once. Refuses with InvalidField more than ``most`` keys, those
+        A key that comes twice counts once. Refuses more than ``most`` keys, those
         that are unknown, and those that the space may not use; a space cannot tell which.
         """
         asked = list(dict.fromkeys(keys))
         if len(asked) > most:
-            raise InvalidField(
-                "properties", f"{len(asked)} properties are asked for, {most} are the most"
-            )
+            raise TooManyProperties(len(asked), most=most)
         wanted = {key: sought(key) for key in asked}
         candidates = [own for own, _ in wanted.values()]
         candidates += [USER_PREFIX + own for own in candidates]
@@ -128,11 +126,7 @@ class Properties:
             for key, (own, is_all) in wanted.items()
         }
         if unknown := [key for key, column in columns.items() if column is None]:
-            raise InvalidField(
-                "properties",
-                f"nothing here is called {', '.join(unknown)}: ask for usr_… (user properties), "
-                "tag_… (tags), id_$… (last value of an identity) or ids_$… (all of them)",
-            )
+            raise UnknownProperties(unknown)
         return tuple(column for column in columns.values() if column is not None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -12,26 +12,36 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from catalog.errors import InvalidField, TooLarge
+from catalog.errors import InvalidField, Refusal, TooLarge
 from catalog.organisations import Caller
 from service.operations.audit import AuditLog
 from service.operations.batches import Batches
+from service.operations.bearers import Bearers
 from service.operations.callers import Callers
+from service.operations.clients import Clients
 from service.operations.data_access import DataAccess
 from service.operations.datasets import Datasets
 from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
+from service.operations.hash_ids import HashIdSource
 from service.operations.large_files import LargeFiles
 from service.operations.merge_policies import MergePolicies
 from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
+from service.operations.personal_tokens import PersonalTokens
+from service.operations.placed_segments import PlacedSegments
 from service.operations.previews import Previews
+from service.operations.projects import Projects
+from service.operations.properties import Properties
 from service.operations.readiness import Readiness
 from service.operations.retries import Retries
 from service.operations.sandboxes import Sandboxes
 from service.operations.schema_parts import SchemaParts
 from service.operations.schemas import Schemas
+from service.operations.segment_jobs import SegmentJobs
+from service.operations.segments import Segments
 from service.operations.tokens import Tokens
+from service.operations.user_lists import UserLists
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,22 +69,47 @@ class Operations:
 
     audit: AuditLog
     batches: Batches
+    bearers: Bearers
     callers: Callers
+    clients: Clients
     data_access: DataAccess
     datasets: Datasets
     entities: Entities
     export_jobs: ExportJobs
+    hash_ids: HashIdSource
     large_files: LargeFiles
     merge_policies: MergePolicies
     monitoring: Monitoring
     namespaces: Namespaces
+    personal_tokens: PersonalTokens
+    placed_segments: PlacedSegments
     previews: Previews
+    projects: Projects
+    properties: Properties
     readiness: Readiness
     retries: Retries
     sandboxes: Sandboxes
     schema_parts: SchemaParts
     schemas: Schemas
+    segment_jobs: SegmentJobs
+    segments: Segments
     tokens: Tokens
+    user_lists: UserLists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one surface is told who calls, and how it says what went wrong."""
+
+    #: Whether it is the one that speaks at a path, also where nothing is.
+    speaks_at: Callable[[str], bool]
+    #: Puts the caller beside a request, or refuses; asked before any handler is.
+    identify: Callable[[web.Request], Awaitable[None]]
+    refused: Callable[[web.Request, Refusal], web.Response]
+    #: What the HTTP library refused by itself: no such path, no such method, too much.
+    from_http: Callable[[web.Request, web.HTTPError], web.Response]
+    #: A failure of the service, of which the caller is told nothing but that.
+    defect: Callable[[web.Request], web.Response]
 
 
 OPERATIONS = web.AppKey("operations", Operations)
@@ -112,6 +147,11 @@ async def form(request: web.Request) -> dict[str, str]:
     if _holds_nul(fields):
         raise InvalidField("the form", _NO_NUL)
     return fields
+
+
+def defect_detail(request: web.Request) -> str:
+    """What a caller is told of a failure of the service."""
+    return f"the service failed; its log says more under request id {request[REQUEST_ID]}"
 
 
 def query(request: web.Request, model: type[Model]) -> Model:

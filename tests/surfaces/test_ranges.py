@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.surfaces.adobe.ranges import Span, Unsatisfiable, asked_span
+from service.surfaces.ranges import Span, Unsatisfiable, asked_span
 
 CONTENT = st.binary(max_size=40)
 PLACE = st.integers(0, 60)

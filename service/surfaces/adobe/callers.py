@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from catalog.errors import InvalidField, MissingCredentials, MissingOrganisation
 from catalog.organisations import DEFAULT_SANDBOX, OrganisationId
@@ -15,8 +14,7 @@ from service.surfaces.http import CALLER, OPERATIONS, REQUEST_ID
 GUARDED = "/data/"
 
 
-@web.middleware
-async def identify_callers(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def identify(request: web.Request) -> None:
     """Put the caller beside the request before any handler sees it, or refuse."""
     if request.path.lower().startswith(GUARDED):
         caller = await request.app[OPERATIONS].callers.identify(
@@ -24,7 +22,6 @@ async def identify_callers(request: web.Request, handler: Handler) -> web.Stream
         )
         request[CALLER] = caller
         permit(request, caller)
-    return await handler(request)
 
 
 def _credentials(request: web.Request) -> Credentials:

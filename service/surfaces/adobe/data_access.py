@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import PurePosixPath
 
@@ -12,9 +12,10 @@ from catalog.batches import BatchId, DatasetFile, MetaFile
 from catalog.datasets import DatasetId
 from catalog.errors import InvalidField, NotFound
 from service.surfaces.adobe.errors import problem
-from service.surfaces.adobe.ranges import Span, Unsatisfiable, asked_span
 from service.surfaces.adobe.wire import data_access as wire
 from service.surfaces.http import CALLER, OPERATIONS, answer, query
+from service.surfaces.ranges import Span, Unsatisfiable, asked_span
+from service.surfaces.sending import stream
 
 #: By what a file's name ends with. Files of JSON have a document on each line.
 _MEDIA_TYPES = {".parquet": "application/parquet", ".json": "application/x-ndjson"}
@@ -111,25 +112,7 @@ async def _send(
     data_access = request.app[OPERATIONS].data_access
     await data_access.note_download(called, is_whole=span is None, by=request[CALLER])
     chunks = data_access.content(file, start, length)
-    return await _stream(request, response, chunks)
-
-
-async def _stream(
-    request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]
-) -> web.StreamResponse:
-    """Send what comes. The status is only sent once there is something to send after it.
-
-    When the bytes stop early after that, the error breaks the connection off: the reader has
-    been told the length and sees that it is not the whole.
-    """
-    first = await anext(chunks, b"")
-    await response.prepare(request)
-    if first:
-        await response.write(first)
-    async for piece in chunks:
-        await response.write(piece)
-    await response.write_eof()
-    return response
+    return await stream(request, response, chunks)
 
 
 def _asked_span(request: web.Request, file: DatasetFile | MetaFile, etag: str) -> Span | None:

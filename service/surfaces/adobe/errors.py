@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from math import ceil
+from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from catalog import errors
-from service.surfaces.http import HAS_STARTED, REQUEST_ID, answer
+from service.surfaces.http import REQUEST_ID, answer, defect_detail
 
 STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -25,6 +25,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Stale: HTTPStatus.PRECONDITION_FAILED,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
+    errors.InvalidRule: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -67,30 +68,13 @@ TITLES = {
 _PROBLEMS = "http://ns.adobe.com/adobecloud/problem/"
 
 
-@web.middleware
-async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer refusals, and what aiohttp itself refuses, in the dialect's one body.
-
-    Defects pass through to the outermost middleware, which knows how to log them.
-    """
-    try:
-        return await handler(request)
-    except errors.Refusal as refusal:
-        if request.get(HAS_STARTED):
-            raise
-        return refused(request, refusal)
-    except web.HTTPError as error:
-        return from_http(request, error)
-    except web.RequestPayloadError:
-        unreadable = errors.Invalid("the body ended early, or is not in its Content-Encoding")
-        return refused(request, unreadable)
-
-
 def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     """The answer to a refusal."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     number, words = GATEWAY.get(type(refusal), (refusal.code, str(refusal)))
-    body = problem(request, status, code=refusal.code, detail=str(refusal))
+    body = dict(problem(request, status, code=refusal.code, detail=str(refusal)))
+    if isinstance(refusal, errors.InvalidRule) and refusal.line is not None:
+        body["report"] = {**body["report"], "line": refusal.line, "column": refusal.column}
     headers = _headers(refusal, status)
     return answer({**body, "error_code": number, "message": words}, status, headers)
 
@@ -115,7 +99,7 @@ def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
 
 def problem(
     request: web.BaseRequest, status: HTTPStatus, *, code: str, detail: str
-) -> Mapping[str, object]:
+) -> Mapping[str, Any]:
     """The body every refusal has."""
     # What a caller sent may come back in words, and may be no text.
     detail = detail.encode(errors="backslashreplace").decode()
@@ -142,3 +126,10 @@ def from_http(request: web.BaseRequest, error: web.HTTPError) -> web.Response:
     detail = details.get(status, error.text or status.phrase)
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
     return answer(problem(request, status, code=code, detail=detail), status, headers)
+
+
+def defect(request: web.Request) -> web.Response:
+    """What a caller is told of a failure of the service."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    body = problem(request, status, code="defect", detail=defect_detail(request))
+    return answer(body, status)

@@ -10,11 +10,11 @@ from aiohttp import hdrs, web
 from catalog.batches import Batch, BatchId
 from catalog.errors import Invalid, InvalidField, UnsupportedMedia
 from service.operations.large_files import Place
-from service.surfaces.adobe.ranges import received_header, sent_span
 from service.surfaces.adobe.wire import batches as wire
 from service.surfaces.adobe.wire import previews
 from service.surfaces.creating import creating
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
+from service.surfaces.ranges import received_header, sent_span
 
 _BATCHES = "/data/foundation/import/batches"
 #: Line breaks too: a path that holds one is refused by name, not unheard of.

@@ -1,0 +1,1 @@
+"""GrowingIO's REST export API: its routes, and nothing of what they decide."""

@@ -1,0 +1,57 @@
+"""Which scope each call of this dialect needs: the one table, asked before any handler runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from catalog.access import ALL, Access
+from catalog.errors import InsufficientScope
+from catalog.organisations import Caller
+from service.surfaces.growingio import exports, projects, properties, segments, tokens
+
+#: A handler that stands here twice would be two calls; each is one, so each has one scope.
+NEEDS: Mapping[Handler, Access] = {
+    exports.download: Access.DATA_READ,
+    exports.show_result: Access.EXPORTS_READ,
+    exports.submit_segment: Access.EXPORTS_WRITE,
+    exports.submit_tag: Access.EXPORTS_WRITE,
+    projects.create: Access.PROPERTIES_WRITE,
+    projects.create_space: Access.PROPERTIES_WRITE,
+    projects.list_spaces: Access.PROPERTIES_READ,
+    projects.listing: Access.PROPERTIES_READ,
+    projects.remove_space: Access.PROPERTIES_WRITE,
+    projects.rename: Access.PROPERTIES_WRITE,
+    projects.replace_space: Access.PROPERTIES_WRITE,
+    properties.compute: Access.PROPERTIES_WRITE,
+    properties.create: Access.PROPERTIES_WRITE,
+    properties.listing: Access.PROPERTIES_READ,
+    properties.remove: Access.PROPERTIES_WRITE,
+    properties.replace: Access.PROPERTIES_WRITE,
+    properties.show: Access.PROPERTIES_READ,
+    segments.compute: Access.SEGMENTS_WRITE,
+    segments.listing: Access.SEGMENTS_READ,
+    segments.put: Access.SEGMENTS_WRITE,
+    segments.show: Access.SEGMENTS_READ,
+    tokens.listing: Access.PROPERTIES_READ,
+    tokens.make: Access.PROPERTIES_READ,
+    tokens.revoke: Access.PROPERTIES_READ,
+}
+
+
+def permit(request: web.Request, caller: Caller) -> None:
+    """Refuse with InsufficientScope what the caller's token does not carry.
+
+    A call that is missing from the table takes credentials that carry everything: a new route
+    is never open by oversight. What leads nowhere needs nothing, it is refused anyway.
+    """
+    if request.match_info.http_exception is not None:
+        return
+    needed = NEEDS.get(request.match_info.handler)
+    if needed is None:
+        if caller.may != ALL:
+            raise InsufficientScope(" ".join(sorted(ALL)))
+    elif needed not in caller.may:
+        raise InsufficientScope(needed)

@@ -1,0 +1,90 @@
+"""What callers are told in Chinese or in English, by their header ``language``: CH or US."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from aiohttp import web
+
+from catalog import errors
+
+#: The documents' name for the header.
+HEADER = "language"
+
+
+class Language(StrEnum):
+    CHINESE = "CH"  # also of whoever asks for none, or for one there is not
+    ENGLISH = "US"
+
+
+#: What things are called that can be missing.
+_THINGS = {
+    "project": "项目",
+    "space": "空间",
+    "space of project": "项目中的空间",
+    "segment": "分群",
+    "property": "属性",
+    "identity": "用户身份",
+    "user": "用户属性",
+    "tag": "用户标签",
+    "user list": "导出任务",
+    "file": "文件",
+    "personal token": "Token",
+    "sandbox": "项目",
+    "enterprise": "企业",
+}
+
+#: What a refusal says, by its class; the class that is nearest counts. Details that were written
+#: for people who read English follow, since they name the thing that is wrong.
+_SENTENCES: dict[type[errors.Refusal], str] = {
+    errors.Refusal: "请求被拒绝",
+    errors.NotFound: "对象不存在",
+    errors.Conflict: "当前状态不允许该操作",
+    errors.AlreadyExists: "名称或标识符已被使用",
+    errors.Invalid: "请求无效",
+    errors.InvalidField: "参数无效",
+    errors.TooLarge: "请求体过大",
+    errors.AddressTooLong: "请求地址过长",
+    errors.KeyReused: "幂等键已用于其他请求",
+    errors.TooManyIdentities: "该用户关联的身份过多",
+    errors.TooSlow: "请求超时",
+    errors.Unauthenticated: "身份认证失败",
+    errors.MissingCredentials: "缺少访问凭证",
+    errors.InvalidToken: "Token 无效或已过期",
+    errors.Forbidden: "没有权限",
+    errors.Limited: "请求过于频繁,请稍后重试",
+    errors.TooManyJobs: "排队任务过多,请稍后重试",
+    errors.Unavailable: "服务暂时不可用,请稍后重试",
+    errors.OutcomeUnknown: "请求结果未知,请先查询再重试",
+}
+
+
+def language_of(request: web.Request) -> Language:
+    """The language a caller asks for."""
+    asked = request.headers.get(HEADER, "").strip().upper()
+    return Language.ENGLISH if asked == Language.ENGLISH else Language.CHINESE
+
+
+def explained(refusal: errors.Refusal, language: Language) -> str:
+    """Say in a language what a refusal says."""
+    if language is Language.ENGLISH:
+        return str(refusal)
+    match refusal:
+        case errors.NotFound():
+            return f"{_THINGS.get(refusal.kind, refusal.kind)} {refusal.id} 不存在"
+        case errors.TooManyProperties():
+            return f"查询失败:最多可选 {refusal.most} 个属性,当前为 {refusal.count} 个"
+        case errors.UnknownProperties():
+            return f"属性不存在或未授权:{'、'.join(refusal.keys)}"
+    sentence = next(_SENTENCES[kind] for kind in type(refusal).__mro__ if kind in _SENTENCES)
+    return f"{sentence}:{refusal}"
+
+
+def computation_triggered(language: Language) -> str:
+    """What is said of a computation that was queued."""
+    return "触发计算成功" if language is Language.CHINESE else "the computation was triggered"
+
+
+def failure(message: str, language: Language) -> str:
+    """Say that the service itself failed, or that the HTTP library refused a call."""
+    return f"查询失败:{message}" if language is Language.CHINESE else message
