@@ -52,8 +52,9 @@ class Builder(OperandBuilder):
         names = NAME.findall(opening)
         if len(names) != 1:
             raise Problem("expected one name in ( ) =>: that of the profile", place(opening))
+        at = place(opening)
         return self.whole(
-            part(place(opening), lambda scope: body.build(scope.bound(names[0], PROFILE)), body)
+            part(at, lambda scope: body.build(scope.bound(names[0], at, PROFILE)), body)
         )
 
     def whole(self, body: Part) -> Part:
@@ -61,7 +62,7 @@ class Builder(OperandBuilder):
 
     def let(self, word: Token, name: Token, _: Token, value: Part, __: Token, body: Part) -> Part:
         def build(scope: Scope) -> Node:
-            inside = body.build(scope.bound(str(name)))
+            inside = body.build(scope.bound(str(name), place(name)))
             return Let(str(name), value.build(scope), inside, at=place(word))
 
         return part(place(word), build, value, body)
@@ -105,7 +106,7 @@ class Builder(OperandBuilder):
     def aggregate(self, word: Token, value: Part, _: Token, bound: Bound) -> Part:
         def build(scope: Scope) -> Node:
             (binding,), condition = bindings([bound], scope)
-            inside = value.build(scope.bound(bound.variable))
+            inside = value.build(scope.bound(bound.variable, place(word)))
             if bound.condition:
                 chosen = Filter(binding, condition, at=binding.at)
                 binding = making.over(bound.variable, chosen)

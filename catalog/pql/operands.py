@@ -25,7 +25,7 @@ class OperandBuilder(Transformer[Token, Part]):
         """What a field is called, however it was quoted; where it stands."""
         if word.type == "NAME":
             return word
-        text = word[1:-1] if word.type == "ESCAPED" else unquoted(word)
+        text = unescaped(word) if word.type == "ESCAPED" else unquoted(word)
         return Token("NAME", text, start_pos=word.start_pos)
 
     def arguments(self, *given: Part) -> tuple[Part, ...]:
@@ -71,7 +71,7 @@ class OperandBuilder(Transformer[Token, Part]):
 
     def field(self, word: Token) -> Part:
         at = place(word)
-        return part(at, lambda scope: making.member(scope.levels[-1], word[1:-1], at))
+        return part(at, lambda scope: making.member(scope.levels[-1], unescaped(word), at))
 
     def integer(self, word: Token) -> Part:
         value = int(word) if len(word) < 20 else LARGEST + 1  # noqa: PLR2004 (2**63 has 19 digits)
@@ -96,6 +96,11 @@ class OperandBuilder(Transformer[Token, Part]):
     def grouped(self, inside: Part) -> Part:
         """The same, a level deeper: brackets alone make no node."""
         return part(inside.at, inside.build, inside)
+
+
+def unescaped(text: str) -> str:
+    """The name between backticks; two of them are one."""
+    return text[1:-1].replace("``", "`")
 
 
 def unquoted(text: str) -> str:

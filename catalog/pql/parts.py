@@ -62,7 +62,7 @@ def of_each(source: Node, asked: Part, scope: Scope) -> tuple[Binding, Node]:
         variable, inside = scope.entered()
     elif len(asked.parameters) == 1:
         variable = asked.parameters[0]
-        inside = scope.bound(variable)
+        inside = scope.bound(variable, asked.at)
     else:
         raise Problem("expected one name in ( ) =>: that of the element", asked.at)
     return Binding(variable, source, at=source.at), asked.build(inside)
@@ -74,7 +74,7 @@ def bindings(bounds: Sequence[Bound], scope: Scope) -> tuple[tuple[Binding, ...]
     conditions = []
     for bound in bounds:
         made.append(Binding(bound.variable, bound.source.build(scope), at=bound.source.at))
-        scope = scope.bound(bound.variable)
+        scope = scope.bound(bound.variable, bound.source.at)
         if bound.condition:
             conditions.append(bound.condition.build(scope))
     return tuple(made), making.conjunction(conditions, bounds[0].source.at)

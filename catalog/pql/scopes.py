@@ -17,6 +17,15 @@ _CONSTANTS: Mapping[str, bool | None] = MappingProxyType(
 )
 
 
+#: Operators, which begin no path; in any case.
+KEYWORDS = frozenset(
+    [
+        *("and", "or", "not", "in", "notin", "like", "occurs"),
+        *("exists", "forall", "select", "let", "where", "from", "over"),
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     #: What variables stand for, by the names callers gave them.
@@ -24,8 +33,13 @@ class Scope:
     #: What a name without a context is a field of, the innermost last.
     levels: tuple[Node, ...] = (PROFILE,)
 
-    def bound(self, name: str, value: Node | None = None) -> Scope:
-        """The same with a variable, which stands for itself or for a node."""
+    def bound(self, name: str, at: int, value: Node | None = None) -> Scope:
+        """The same with a variable, which stands for itself or for a node.
+
+        Raises Problem for a name that means something else already.
+        """
+        if name.lower() in KEYWORDS or reserved(name) is not None:
+            raise Problem(f"no variable can be called {name}: the word has a meaning", at)
         return replace(self, names={**self.names, name: value or Variable(name)})
 
     def entered(self) -> tuple[str, Scope]:
