@@ -12,15 +12,14 @@ from catalog.errors import Conflict
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.batches import BatchStore
 from catalog.store.jobs import JobStore
-from catalog.store.notices import Notices
 from service.engine.orders import Done
 from service.worker.attempts import release_expired
 from service.worker.exports import Exports, PartSizes
 from service.worker.worker import Timing, Worker
 from tests.builders import LEASE, WORKER, a_job
+from tests.worker.running import PATIENCE, reach, running
 from tests.worker.test_exports import ORDER, PART, PLANNED
 
-PATIENCE = 20
 GONE = timedelta(seconds=-1)
 HOUR = timedelta(hours=1)
 AT_ONCE = timedelta(0)
@@ -70,27 +69,10 @@ def working(database, where):
             timing=Timing(lease=lease, heartbeat=heartbeat, grace=grace, poll=HOUR),
             attempts=3,
         )
-        async with Notices(**where) as notices, asyncio.timeout(PATIENCE):
-            running = asyncio.create_task(worker.run(notices))
-            try:
-                yield worker
-            finally:
-                worker.stop()
-                await running
+        async with running(worker, where):
+            yield worker
 
     return run
-
-
-async def reach(db, scope, job, state):
-    heard = asyncio.Event()
-    await db.add_listener("jobs", lambda *_: heard.set())
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            heard.clear()
-            found = await JobStore(db).find(scope, job.id, kind=job.kind)
-            if found.state is state:
-                return found
-            await heard.wait()
 
 
 async def beats(db, job, count):

@@ -8,15 +8,14 @@ import pytest
 
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.jobs import JobStore
-from catalog.store.notices import Notices
 from service.engine.local import EngineDied
 from service.engine.orders import Progress
 from service.worker import claim as claims
 from service.worker.attempts import AttemptFailed
 from service.worker.worker import Timing, Worker
 from tests.builders import a_job
+from tests.worker.running import PATIENCE, reach, running
 
-PATIENCE = 20
 SHORT = timedelta(seconds=1)
 HEARTBEAT = timedelta(seconds=1)
 AT_ONCE = timedelta(0)
@@ -62,28 +61,10 @@ def working(database, where, doing):
             timing=Timing(lease=lease, heartbeat=HEARTBEAT, grace=grace, poll=poll),
             attempts=attempts,
         )
-        async with Notices(**where) as notices, asyncio.timeout(PATIENCE):
-            running = asyncio.create_task(worker.run(notices))
-            try:
-                yield worker
-            finally:
-                worker.stop()
-                await running
+        async with running(worker, where):
+            yield worker
 
     return run
-
-
-async def reach(db, scope, job, *states):
-    """Wait until a job stands in one of the states; return it."""
-    heard = asyncio.Event()
-    await db.add_listener("jobs", lambda *_: heard.set())
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            heard.clear()
-            found = await JobStore(db).find(scope, job.id, kind=job.kind)
-            if found.state in states:
-                return found
-            await heard.wait()
 
 
 async def succeed(database, claim):
