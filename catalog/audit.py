@@ -42,6 +42,7 @@ class ObjectKind(StrEnum):
     EXPORT_JOB = "export_job"
     USER_LIST = "user_list"
     PROFILE = "profile"
+    CLIENT = "client"  # credentials, made and shut out by an operator's command
     PROPERTY = "property"
     SANDBOX = "sandbox"
     SPACE = "space"

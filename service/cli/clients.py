@@ -76,7 +76,7 @@ async def _add(settings: Settings, name: str, may: frozenset[Access]) -> dict[st
             name=name,
             scopes=may,
         )
-        secret = await Clients(deployed.database).add(client)
+        secret = await Clients(deployed.database).add(client, by=ClientId(operator.client_id))
     return {
         "client_id": client.id,
         "client_secret": secret,
@@ -108,7 +108,9 @@ async def _disable(settings: Settings, client_id: str) -> None:
             raise Obstacle("this is the client of the data folder, which the commands need")
         try:
             await Clients(deployed.database).disable(
-                OrganisationId(operator.org_id), ClientId(client_id)
+                OrganisationId(operator.org_id),
+                ClientId(client_id),
+                by=ClientId(operator.client_id),
             )
         except NotFound as missing:
             raise Obstacle(str(missing)) from missing

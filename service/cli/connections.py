@@ -10,7 +10,7 @@ be started and stopped in every call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
@@ -31,13 +31,6 @@ LOG = structlog.stdlib.get_logger("service.connections")
 #: Of the shortest patience there is a quarter, and at most a second.
 _LONGEST_LOOK_SECONDS = 1.0
 _LOOKS_PER_PATIENCE = 4
-
-#: Sent and closed without reading what the peer has to say.
-_CROWDED = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-)
-_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Doorman:
@@ -114,7 +107,7 @@ class Connection(web.RequestHandler):
         if not self._doorman.let_in(self):
             self._is_turned_away = self._force_close = True
             assert isinstance(transport, asyncio.Transport)
-            transport.write(crowded())
+            transport.write(_crowded())
             transport.close()
             CUT_OFF.labels("crowded").inc()
             return
@@ -166,7 +159,7 @@ class Connection(web.RequestHandler):
     def _give_up_on_the_head(self) -> None:
         CUT_OFF.labels("slow head").inc()
         if self._came_bytes and self.transport is not None:
-            self.transport.write(_LATE)
+            self.transport.write(_late())
         self.force_close()
 
     def _look_at_the_body(self, now: float) -> None:
@@ -225,22 +218,43 @@ class Connection(web.RequestHandler):
             super().log_exception(*args, **named)
 
 
-def crowded() -> bytes:
-    """What one connection too many is told, whatever it wanted to say."""
-    body = answer(
-        {
-            "type": "http://ns.adobe.com/adobecloud/problem/unavailable",
-            "title": "HTTP 503 Service Unavailable",
-            "status": 503,
-            "detail": "as many connections are open as may be",
-            "report": {
-                "code": "unavailable",
-                "message": "as many connections are open as may be",
-                "requestId": "",
-            },
-            "error_code": "unavailable",
-            "message": "as many connections are open as may be",
+def _unasked(status: HTTPStatus, code: str, detail: str, *headers: str) -> Callable[[], bytes]:
+    """An answer to a peer whose call was not read: written by ourselves, as the library has none.
+
+    It carries what every answer does.
+    """
+
+    def written() -> bytes:
+        request_id = uuid4().hex
+        body = {
+            "type": f"http://ns.adobe.com/adobecloud/problem/{code.replace('_', '-')}",
+            "title": f"HTTP {status.value} {status.phrase}",
+            "status": status.value,
+            "detail": detail,
+            "report": {"code": code, "message": detail, "requestId": request_id},
+            "error_code": code,
+            "message": detail,
         }
-    ).body
-    assert isinstance(body, bytes)
-    return _CROWDED % (len(body), body)
+        response = answer(body, status)
+        dress(response, request_id)
+        assert isinstance(response.body, bytes)
+        head = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+            *headers,
+            f"Content-Length: {len(response.body)}",
+            "Connection: close",
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + response.body
+
+    return written
+
+
+#: What one connection too many is told, whatever it wanted to say.
+_crowded = _unasked(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "unavailable",
+    "as many connections are open as may be",
+    "Retry-After: 1",
+)
+_late = _unasked(HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the head did not come in time")

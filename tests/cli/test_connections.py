@@ -99,11 +99,29 @@ def post(length: int, *, more: bytes = b"") -> bytes:
     return b"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % length + more
 
 
+def refusal_in(answer: bytes) -> dict[str, str]:
+    """The report of a refusal that was written without a call, dressed as all answers are."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    _, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert len(headers) == len(lines)
+    assert int(headers["content-length"]) == len(body)
+    assert headers["connection"] == "close"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["cache-control"] == "no-store"
+    report: dict[str, str] = json.loads(body)["report"]
+    assert report["requestId"] == headers["x-request-id"]
+    return report
+
+
 async def test_a_head_that_comes_too_slowly_is_given_up_on():
     async with serving() as (connect, _):
         reader, writer = await connect()
         writer.write(b"POST /count HTTP/1.1\r\nHost: h\r\nX-Slow: ")
-        assert (await rest(reader)).startswith(b"HTTP/1.1 408 ")
+        answer = await rest(reader)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert refusal_in(answer)["code"] == "too_slow"
 
 
 async def test_a_peer_that_says_nothing_is_left_without_a_word():
@@ -167,7 +185,7 @@ async def test_one_connection_too_many_is_told_to_come_again_and_the_others_go_o
         answer = await rest(reader)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in answer
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["report"]["code"] == "unavailable"
+        assert refusal_in(answer)["code"] == "unavailable"
         reader, writer = first
         await reader.readexactly(1)
         writer.close()
