@@ -37,6 +37,7 @@ class Refused(click.ClickException):
         said = body if isinstance(body, Mapping) else {}
         report = said.get("report") if isinstance(said.get("report"), Mapping) else {}
         self.status = status
+        self.report: Mapping[str, Any] = report or {}
         self.code = str(report.get("code", said.get("error", "")) if report else "")
         message = said.get("detail") or said.get("error_description") or said.get("message")
         request_id = report.get("requestId") if report else None
@@ -96,9 +97,16 @@ class Service:
             raise self._unreachable(problem) from problem
 
     async def post(
-        self, path: str, body: object = None, query: Mapping[str, str | int] | None = None
+        self,
+        path: str,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        is_trial: bool = False,
     ) -> Any:
-        return await self._call("POST", path, query=query, json=body)
+        """Create something, or ask; as a trial, have it checked only."""
+        headers = {"Pragma": "validate-only"} if is_trial else None
+        return await self._call("POST", path, query=query, headers=headers, json=body)
 
     async def patch(self, path: str, body: object) -> Any:
         return await self._call("PATCH", path, json=body)

@@ -28,7 +28,13 @@ from service.app import application
 from service.operations.tokens import new_secret, secret_hash
 from service.settings import DataSettings, LookupSettings, Settings
 from service.storage.files import Files
-from service.surfaces.adobe import export_jobs, ingestion, merge_policies
+from service.surfaces.adobe import (
+    export_jobs,
+    ingestion,
+    merge_policies,
+    segment_jobs,
+    segments,
+)
 from service.surfaces.creating import REPLAYED
 from service.surfaces.http import REQUEST_ID, Operations
 from tests.specification import Conformance
@@ -139,6 +145,8 @@ class Changes:
             ingestion.act,
             export_jobs.cancel,
             merge_policies.show_many,
+            segment_jobs.cancel,
+            segments.show_many,
         }
     )
 

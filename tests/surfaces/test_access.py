@@ -33,6 +33,7 @@ ASKED_BY_POST = {
     "/data/core/identity/v2/graph",
     "/data/core/ups/access/entities",
     "/data/core/ups/config/mergePolicies/bulk-get",
+    "/data/core/ups/segment/definitions/bulk-get",
 }
 
 

@@ -61,6 +61,15 @@ async def one_of_each(adobe: HttpClient) -> dict[str, str]:
         "/data/core/ups/export/jobs",
         {"destination": {"datasetId": target["id"]}, "schema": {"name": "_xdm.context.profile"}},
     )
+    segment = await made(
+        "/data/core/ups/segment/definitions",
+        {
+            "name": "US",
+            "expression": {"type": "PQL", "format": "pql/text", "value": 'crmId = "1"'},
+            "schema": {"name": "_xdm.context.profile"},
+        },
+    )
+    segment_job = await made("/data/core/ups/segment/jobs", [{"segmentId": segment["id"]}])
     return {
         "https://ns.adobe.com/t1a2b3c4d5e6f/schemas/8a1f3c5b7d9e": schema["$id"],
         "_t1a2b3c4d5e6f.schemas.8a1f3c5b7d9e": schema["meta:altId"],
@@ -70,6 +79,8 @@ async def one_of_each(adobe: HttpClient) -> dict[str, str]:
         "01JD9Z3V8W0Q5K7N2M4P6R8T0V": batch["id"],
         "10648288-cda5-4b52-8e0f-ef2f8fa3c5b1": policy["id"],
         "24115": str(job["id"]),
+        "4afe34ae-8c98-4513-8a1d-67ccaa54bc05": segment["id"],
+        "d3b4a50d-dfea-43eb-9fca-557ea53771fd": segment_job["id"],
     }
 
 

@@ -78,8 +78,20 @@ async def ours(adobe: HttpClient) -> Ours:
             "attributeMerge": {"type": "timestampOrdered"},
         },
     )
+    segment = await adobe.post(
+        "/data/core/ups/segment/definitions",
+        json={
+            "name": "Ours",
+            "expression": {"type": "PQL", "format": "pql/text", "value": '_id = "Ours"'},
+            "schema": {"name": "_xdm.context.profile"},
+        },
+    )
+    segment_id = (await segment.json())["id"]
+    segment_job = await adobe.post("/data/core/ups/segment/jobs", json=[{"segmentId": segment_id}])
     return Ours(
         ids={
+            "segment/definitions": segment_id,
+            "segment/jobs": (await segment_job.json())["id"],
             "schemas": alt_id,
             "dataSets": dataset_id,
             "datasets": dataset_id,

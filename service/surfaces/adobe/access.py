@@ -24,6 +24,8 @@ from service.surfaces.adobe import (
     sandboxes,
     schema_parts,
     schemas,
+    segment_jobs,
+    segments,
 )
 
 #: A handler that stands here twice would be two calls; each is one, so each has one scope.
@@ -97,6 +99,16 @@ NEEDS: Mapping[Handler, Access] = {
     schemas.show_descriptor: Access.SCHEMAS_READ,
     schemas.show_union: Access.SCHEMAS_READ,
     schemas.stats: Access.SCHEMAS_READ,
+    segment_jobs.cancel: Access.SEGMENTS_WRITE,
+    segment_jobs.listing: Access.SEGMENTS_READ,
+    segment_jobs.show: Access.SEGMENTS_READ,
+    segment_jobs.submit: Access.SEGMENTS_WRITE,
+    segments.change: Access.SEGMENTS_WRITE,
+    segments.create: Access.SEGMENTS_WRITE,
+    segments.listing: Access.SEGMENTS_READ,
+    segments.remove: Access.SEGMENTS_WRITE,
+    segments.show: Access.SEGMENTS_READ,
+    segments.show_many: Access.SEGMENTS_READ,
 }
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from catalog.merge_policies import MergePolicy, MergePolicyDraft
-from catalog.organisations import Sandbox
+from service.surfaces.adobe.sandboxes import of_caller
 from service.surfaces.adobe.wire import merge_policies as wire
 from service.surfaces.adobe.wire.documents import Patch
 from service.surfaces.creating import creating
@@ -20,7 +20,7 @@ _POLICIES = "/data/core/ups/config/mergePolicies"
 async def create(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewMergePolicy)
     made = await request.app[OPERATIONS].merge_policies.create(asked.draft(), by=request[CALLER])
-    return answer(wire.policy(made, await _sandbox(request)))
+    return answer(wire.policy(made, await of_caller(request)))
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -28,13 +28,13 @@ async def listing(request: web.Request) -> web.Response:
     found, total_count = await request.app[OPERATIONS].merge_policies.page(
         by=request[CALLER], limit=asked.limit, skip=asked.start, filter=asked.filter()
     )
-    sandbox, words = await _sandbox(request), dict(request.query)
+    sandbox, words = await of_caller(request), dict(request.query)
     return answer(wire.listing(found, total_count, asked, words, sandbox))
 
 
 async def show(request: web.Request) -> web.Response:
     found = await request.app[OPERATIONS].merge_policies.find(_id(request), by=request[CALLER])
-    return answer(wire.policy(found, await _sandbox(request)))
+    return answer(wire.policy(found, await of_caller(request)))
 
 
 async def show_many(request: web.Request) -> web.Response:
@@ -42,7 +42,7 @@ async def show_many(request: web.Request) -> web.Response:
     found = await request.app[OPERATIONS].merge_policies.find_many(
         [each.id for each in asked.ids], by=request[CALLER]
     )
-    sandbox = await _sandbox(request)
+    sandbox = await of_caller(request)
     results = {each.id: wire.policy(each, sandbox) for each in found}
     return answer({"results": results}, HTTPStatus.MULTI_STATUS)
 
@@ -52,7 +52,7 @@ async def replace(request: web.Request) -> web.Response:
     changed = await request.app[OPERATIONS].merge_policies.revise(
         _id(request), lambda _: draft, by=request[CALLER]
     )
-    return answer(wire.policy(changed, await _sandbox(request)))
+    return answer(wire.policy(changed, await of_caller(request)))
 
 
 async def patch(request: web.Request) -> web.Response:
@@ -65,7 +65,7 @@ async def patch(request: web.Request) -> web.Response:
     changed = await request.app[OPERATIONS].merge_policies.revise(
         _id(request), change, by=request[CALLER]
     )
-    return answer(wire.policy(changed, await _sandbox(request)))
+    return answer(wire.policy(changed, await of_caller(request)))
 
 
 async def remove(request: web.Request) -> web.Response:
@@ -75,13 +75,6 @@ async def remove(request: web.Request) -> web.Response:
 
 def _id(request: web.Request) -> str:
     return request.match_info["id"]
-
-
-async def _sandbox(request: web.Request) -> Sandbox:
-    """The sandbox of the caller, whose kind every policy tells."""
-    caller = request[CALLER]
-    sandboxes = await request.app[OPERATIONS].sandboxes.list(by=caller)
-    return next(each for each in sandboxes if each.id == caller.scope.sandbox_id)
 
 
 ROUTES = [

@@ -274,12 +274,12 @@ def _policy(export: nouns.ExportJob) -> dict[str, Any]:
 
 def _metrics(export: nouns.ExportJob) -> dict[str, Any]:
     one = export.job
-    metrics: dict[str, Any] = {"totalTime": _span(one.created_at, one.finished_at)}
+    metrics: dict[str, Any] = {"totalTime": span(one.created_at, one.finished_at)}
     if one.state is JobState.SUCCEEDED:
         times, counters = one.metrics, one.metrics["counters"]
         metrics |= {
-            "profileExportTime": _span_ms(times["export_started_ms"], times["export_finished_ms"]),
-            "aCPDatasetWriteTime": _span_ms(times["write_started_ms"], times["write_finished_ms"]),
+            "profileExportTime": span_ms(times["export_started_ms"], times["export_finished_ms"]),
+            "aCPDatasetWriteTime": span_ms(times["write_started_ms"], times["write_finished_ms"]),
             "totalExportedProfileCounter": counters.get("profiles", 0),
             "exportedProfileByNamespaceCounter": {
                 name.removeprefix(_NAMESPACE_COUNTER): count
@@ -291,31 +291,31 @@ def _metrics(export: nouns.ExportJob) -> dict[str, Any]:
             "shortenedProfileCounter": counters.get("shortened", 0),
         }
     elif one.state is JobState.RUNNING:
-        metrics["progress"] = _progress(one.progress)
+        metrics["progress"] = progress(one.progress)
     return metrics
 
 
-def _progress(told: Mapping[str, Any]) -> dict[str, Any]:
+def progress(told: Mapping[str, Any]) -> dict[str, Any]:
     """How far a running job is. A phase that has just begun knows little."""
-    progress: dict[str, Any] = {
+    so_far: dict[str, Any] = {
         "percent": told.get("percent", 0.0),
         "profiles": told.get("profiles", 0),
         "bytes": told.get("bytes", 0),
     }
     if "phase" in told:
-        progress["phase"] = told["phase"]
+        so_far["phase"] = told["phase"]
     if "estimated_end_ms" in told:
-        progress["estimatedEndTimeInMs"] = told["estimated_end_ms"]
-    return progress
+        so_far["estimatedEndTimeInMs"] = told["estimated_end_ms"]
+    return so_far
 
 
-def _span(start: datetime, end: datetime | None) -> dict[str, int]:
+def span(start: datetime, end: datetime | None) -> dict[str, int]:
     if end is None:
         return {"startTimeInMs": milliseconds(start)}
-    return _span_ms(milliseconds(start), milliseconds(end))
+    return span_ms(milliseconds(start), milliseconds(end))
 
 
-def _span_ms(start: int, end: int) -> dict[str, int]:
+def span_ms(start: int, end: int) -> dict[str, int]:
     return {"startTimeInMs": start, "endTimeInMs": end, "totalTimeInMs": end - start}
 
 

@@ -18,7 +18,7 @@ from catalog.merge_policies import (
     MergeRules,
 )
 from catalog.organisations import Sandbox
-from service.surfaces.adobe.wire import Wire
+from service.surfaces.adobe.wire import Wire, sandboxes
 from service.surfaces.adobe.wire.documents import Patch
 
 Sort = Literal["name", "created", "updated"]
@@ -152,12 +152,7 @@ def policy(found: nouns.MergePolicy, sandbox: Sandbox) -> dict[str, Any]:
     return {
         "id": found.id,
         "imsOrgId": sandbox.organisation_id,
-        "sandbox": {
-            "sandboxId": str(sandbox.id),
-            "sandboxName": sandbox.name,
-            "type": sandbox.kind,
-            "default": sandbox.is_default,
-        },
+        "sandbox": sandboxes.named(sandbox),
         "version": found.version,
         **written(found),
         "updateEpoch": int(found.updated_at.timestamp()),

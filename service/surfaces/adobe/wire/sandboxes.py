@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import catalog.organisations as nouns
@@ -33,3 +33,13 @@ class Sandbox(Wire):
 
 class Sandboxes(Wire):
     sandboxes: list[Sandbox]
+
+
+def named(sandbox: nouns.Sandbox) -> dict[str, Any]:
+    """A sandbox as the answers about what is in it name it."""
+    return {
+        "sandboxId": str(sandbox.id),
+        "sandboxName": sandbox.name,
+        "type": sandbox.kind,
+        "default": sandbox.is_default,
+    }
