@@ -152,6 +152,12 @@ class JobStore:
             raise Conflict(f"job {job.id} was moved by someone else: ask again")
         return job_of(row)
 
+    async def was_released_for(self, job: Job, reason: str) -> bool:
+        """Whether an earlier attempt ended for a reason that begins so."""
+        row = await SQL["was_released_for"].row(self._db, job_id=job.id, reason=reason)
+        assert row is not None
+        return bool(row["answer"])
+
     async def expired(self) -> Job | None:
         """Lock one running job whose worker went silent, or return None."""
         row = await SQL["expired"].row(self._db)

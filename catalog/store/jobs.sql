@@ -152,6 +152,12 @@ WITH moved AS (
 SELECT moved.*, sandboxes.name AS sandbox_name
   FROM moved JOIN sandboxes ON sandboxes.id = moved.sandbox_id
 
+-- name: was_released_for
+-- Whether an attempt of a job was given up for a reason that begins so.
+SELECT EXISTS (SELECT FROM job_events
+                WHERE job_id = :job_id AND event = 'release'
+                  AND starts_with(reason, :reason)) AS answer
+
 -- name: expired
 -- Locks one running job whose lease ran out, so that it is handed back or failed just once.
 SELECT jobs.*, sandboxes.name AS sandbox_name

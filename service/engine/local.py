@@ -7,6 +7,7 @@ cancelled job's engine is killed at once. One spare child stands ready with its 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -31,12 +32,21 @@ from service.engine.orders import (
 from service.engine.watching import Watch
 
 
+#: Signals a process brings upon itself: what it was doing is the cause, and will be again. Others
+#: come from outside, such as SIGKILL from who is short of memory.
+_OWN_FAULT = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGSYS}
+)
+
+
 class EngineDied(Exception):
     """The child ended without saying how its order went."""
 
     def __init__(self, exit_code: int) -> None:
         ended = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
         super().__init__(f"the engine {ended}")
+        #: The signal that its own doing brought upon it, if one did.
+        self.crash = next((each.name for each in _OWN_FAULT if each == -exit_code), None)
 
 
 class LocalRunner:

@@ -11,6 +11,7 @@ from catalog.jobs import FILLS_BATCHES, WENT_SILENT, Job, JobError, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
+from service.engine.local import EngineDied
 
 log = structlog.get_logger()
 
@@ -18,6 +19,9 @@ log = structlog.get_logger()
 #: that follows a lost lease comes a step sooner: the lease was the first wait.
 SHORTEST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=1)
+
+#: Begins the reason of every attempt that ended so.
+_CRASHED = "the engine crashed on what it was reading"
 
 
 class AttemptFailed(Exception):
@@ -60,6 +64,20 @@ async def give_up(
     delay = _delay(job.failed_attempts - has_waited)
     log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code)
     return await jobs.move(job, JobEvent.RELEASE, actor=actor, failure=error, delay=delay)
+
+
+async def bury(db: Connection, job: Job, died: EngineDied, *, limit: int, actor: str) -> Job:
+    """End an attempt whose engine died, in one way or another.
+
+    An engine that crashed twice on a job would every time: the job fails, with attempts left.
+    """
+    if died.crash is None:
+        error = JobError(code="engine_died", message=str(died))
+        return await give_up(db, job, error, limit=limit, actor=actor)
+    is_second = await JobStore(db).was_released_for(job, _CRASHED)
+    often = " twice: another attempt would end the same way" if is_second else ""
+    error = JobError(code="engine_crashed", message=f"{_CRASHED} ({died.crash}){often}")
+    return await give_up(db, job, error, limit=limit, actor=actor, is_final=is_second)
 
 
 async def release_expired(database: Database, *, limit: int, actor: str) -> int:

@@ -18,7 +18,7 @@ from catalog.store.database import Database
 from catalog.store.jobs import JobStore
 from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
-from service.worker.attempts import AttemptFailed, give_up, hand_back, release_expired
+from service.worker.attempts import AttemptFailed, bury, give_up, hand_back, release_expired
 from service.worker.claim import Claim, HandedBack, LeaseLost
 
 log = structlog.get_logger()
@@ -158,8 +158,9 @@ class Worker:
             assert isinstance(first, AttemptFailed)
             await self._end(job, self._give_up(job, first.error, is_final=first.is_final))
         except* EngineDied as died:
-            error = JobError(code="engine_died", message=str(died.exceptions[0]))
-            await self._end(job, self._give_up(job, error))
+            (death, *_) = died.exceptions
+            assert isinstance(death, EngineDied)
+            await self._end(job, self._bury(job, death))
         except* Exception as defect:
             log.exception("attempt broke", job=job.id, exc_info=defect)
             error = JobError(code="internal", message="the worker failed; its log has the details")
@@ -168,6 +169,10 @@ class Worker:
     async def _give_up(self, job: Job, error: JobError, *, is_final: bool = False) -> None:
         async with self._database.transaction() as db:
             await give_up(db, job, error, limit=self._attempts, actor=self.id, is_final=is_final)
+
+    async def _bury(self, job: Job, died: EngineDied) -> None:
+        async with self._database.transaction() as db:
+            await bury(db, job, died, limit=self._attempts, actor=self.id)
 
     async def _end(self, job: Job, ending: Awaitable[None]) -> None:
         """Write how an attempt ended; when that fails the lease will run out and tell."""

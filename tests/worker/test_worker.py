@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -142,6 +143,41 @@ async def test_a_poisonous_job_fails_with_the_cause_and_takes_its_batch_along(
     assert [error.code for error in found.errors] == ["engine_died"]
     assert "signal 9" in found.errors[0].message
     assert await db.fetchval("SELECT state FROM batches WHERE job_id = $1", job.id) == "failed"
+
+
+@pytest.mark.parametrize("crash", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+async def test_a_job_on_which_the_engine_crashes_twice_is_not_tried_a_third_time(
+    working, db, scope, doing, crash
+):
+    async def crash_again(_claim):
+        raise EngineDied(-crash)
+
+    doing.end = crash_again
+    job = await a_job(db, scope)
+    async with working(attempts=5, poll=timedelta(milliseconds=100)):
+        found = await reach(db, scope, job, JobState.FAILED)
+    assert (found.attempt, found.failed_attempts) == (2, 2)
+    assert [error.code for error in found.errors] == ["engine_crashed"]
+    assert crash.name in found.errors[0].message
+    assert "twice" in found.errors[0].message
+    assert await db.fetchval("SELECT state FROM batches WHERE job_id = $1", job.id) == "failed"
+
+
+async def test_an_engine_that_was_killed_after_a_crash_counts_as_any_failed_attempt(
+    working, database, db, scope, doing
+):
+    async def die_in_turn(claim):
+        if claim.job.attempt <= 3:
+            raise EngineDied(
+                [-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGKILL][claim.job.attempt - 1]
+            )
+        await succeed(database, claim)
+
+    doing.end = die_in_turn
+    job = await a_job(db, scope)
+    async with working(attempts=5, poll=timedelta(milliseconds=100)):
+        found = await reach(db, scope, job, JobState.SUCCEEDED)
+    assert found.failed_attempts == 3
 
 
 async def test_what_can_never_succeed_is_not_tried_again(working, db, scope, doing):
