@@ -47,5 +47,7 @@ class MembershipSet:
     added: int
     #: Segments that count, by the numbers that the files have for them.
     segment_ids: Mapping[int, str]
+    #: How many numbers the files have, those of segments that do not count included.
+    segment_count: int
     #: Those with rows.
     files: tuple[MembershipFile, ...]

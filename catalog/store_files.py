@@ -17,6 +17,7 @@ class StoreFileKind(StrEnum):
     EVENTS = "events"  # rows of an event data set, as leaf columns
     IDENTITIES = "identities"  # who is named by the rows of which primary identity
     LINKS = "links"  # which identities occur together in a row
+    MEMBERSHIPS = "memberships"  # which profiles belong to which segments; of no batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ from service.surfaces.http import Operations
 from service.worker.compactions import Compactions, Upkeep
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
+from service.worker.segmentations import Segmentations
 from service.worker.sweeping import Keeping, Sweeper
 from service.worker.worker import Timing, Worker
 
@@ -245,6 +246,12 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         labelling_size_bytes=engine.labelling_size_bytes,
     )
     exports = Exports(runner, threads=engine.threads, sizes=sizes)
+    segmentations = Segmentations(
+        runner,
+        threads=engine.threads,
+        sizes=sizes,
+        most_events=settings.limit.profile_events,
+    )
     promotions = Promotions(
         runner,
         threads=engine.threads,
@@ -265,8 +272,10 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
             deployed.database,
             {
                 JobKind.EXPORT: exports.run,
+                JobKind.USER_LIST: exports.run,
                 JobKind.PROMOTION: promotions.run,
                 JobKind.COMPACTION: Compactions(runner, threads=engine.threads).run,
+                JobKind.SEGMENTATION: segmentations.run,
             },
             slots=settings.worker.slots,
             timing=Timing(

@@ -50,6 +50,8 @@ SELECT id, evaluated_at, added,
          WHERE set_id = membership_sets.id
            AND (membership_segments.removed IS NULL OR membership_segments.removed > :commit)
        ) AS segment_ids,
+       (SELECT count(*) FROM membership_segments
+         WHERE set_id = membership_sets.id) AS segment_count,
        coalesce((SELECT jsonb_agg(to_jsonb(file) - 'set_id' ORDER BY key COLLATE "C")
                    FROM membership_files AS file
                   WHERE set_id = membership_sets.id AND row_count > 0), '[]') AS files

@@ -11,12 +11,10 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, TypeAdapter
 
-from service.engine.orders import Answer, CompactionOrder, ExportOrder, PeekOrder, PromotionOrder
+from service.engine.orders import Answer, AnyOrder
 
 _LENGTH = struct.Struct(">I")
-_ORDER: TypeAdapter[PromotionOrder | ExportOrder | PeekOrder | CompactionOrder] = TypeAdapter(
-    PromotionOrder | ExportOrder | PeekOrder | CompactionOrder
-)
+_ORDER: TypeAdapter[AnyOrder] = TypeAdapter(AnyOrder)
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 #: Bytes of the length in front of every frame.
@@ -37,7 +35,7 @@ def body_size(head: bytes) -> int:
     return int(size)
 
 
-def order_in(body: bytes) -> PromotionOrder | ExportOrder | PeekOrder | CompactionOrder:
+def order_in(body: bytes) -> AnyOrder:
     return _ORDER.validate_json(body)
 
 

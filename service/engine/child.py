@@ -28,6 +28,7 @@ from service.engine.leash import die_with_parent
 from service.engine.memory import keep_freed_memory
 from service.engine.orders import (
     Answer,
+    AnyOrder,
     CompactionOrder,
     ExportOrder,
     Failed,
@@ -35,9 +36,11 @@ from service.engine.orders import (
     PeekOrder,
     Progress,
     PromotionOrder,
+    SegmentationOrder,
 )
 from service.engine.peeking import peek
 from service.engine.promotion import promote
+from service.engine.segmenting import segment
 from service.engine.watching import limit_own_memory, too_much_memory
 from service.storage.files import Files
 
@@ -96,17 +99,15 @@ def main(root: str, silence: str) -> None:
         answers.send(broken_off(error))
 
 
-def _do(
-    order: PromotionOrder | ExportOrder | PeekOrder | CompactionOrder,
-    files: Files,
-    answers: Answers,
-) -> None:
+def _do(order: AnyOrder, files: Files, answers: Answers) -> None:
     keep_freed_memory()
     pa.set_cpu_count(order.threads)
     pa.set_io_thread_count(max(2, order.threads))
     match order:
         case ExportOrder():
             export(order, files, answers.send, answers.report)
+        case SegmentationOrder():
+            segment(order, files, answers.send, answers.report)
         case CompactionOrder():
             answers.send(compact(order, files, answers.report))
         case PromotionOrder():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.store_files import StoreFileKind
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import StoreFile
 from service.storage.files import Files
 
@@ -97,7 +97,7 @@ def _span(group: _Group, depth: int) -> tuple[int, int]:
 
 
 def _groups(snapshot: Snapshot, files: Files) -> Iterator[_Group]:
-    for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES):
+    for kind in READ:
         columns = snapshot.columns(kind)
         for number in snapshot.numbers(kind):
             file = StoreFile(files.open(snapshot.files[number].key))

@@ -21,7 +21,7 @@ from service.engine.open_store import OpenStore
 from service.engine.orders import ENGINE_VERSION, GONE, ExportOrder, Fragments
 from service.engine.plan import Plan, Task
 from service.engine.ranking import Ints
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import KEY_HI, KEY_LO, SEQ, StoreFileWriter
 from service.storage.files import Files
 
@@ -111,7 +111,7 @@ def gather(snapshot: Snapshot, store: OpenStore, components: Sequence[Component]
     order = snapshot.order
     keys = keys_from({member for component in components for member in component.members})
     held = {}
-    for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES):
+    for kind in READ:
         columns = snapshot.columns(kind)
         for number in snapshot.numbers(kind):
             rows = store.rows(order.files[number].key, keys, columns)
@@ -171,6 +171,6 @@ def _stored(rows: pa.Table) -> bytes:
 
 def _none_of(kind: StoreFileKind) -> pa.Table:
     fields = [(KEY_HI, pa.uint64()), (KEY_LO, pa.uint64())]
-    if kind is not StoreFileKind.IDENTITIES:
+    if kind in {StoreFileKind.RECORDS, StoreFileKind.EVENTS}:
         fields.append((SEQ, pa.int64()))
     return pa.schema(fields).empty_table()

@@ -18,10 +18,9 @@ from pathlib import Path
 from service.engine import channel
 from service.engine.orders import (
     Answer,
+    AnyOrder,
     Compacted,
-    CompactionOrder,
     Done,
-    ExportOrder,
     Failed,
     Limits,
     Peeked,
@@ -30,7 +29,6 @@ from service.engine.orders import (
     PromotionOrder,
 )
 from service.engine.watching import Watch
-
 
 #: Signals a process brings upon itself: what it was doing is the cause, and will be again. Others
 #: come from outside, such as SIGKILL from who is short of memory.
@@ -75,9 +73,7 @@ class LocalRunner:
             await _kill(child)
 
     @asynccontextmanager
-    async def run(
-        self, order: PromotionOrder | ExportOrder | PeekOrder | CompactionOrder
-    ) -> AsyncIterator[AsyncIterator[Answer]]:
+    async def run(self, order: AnyOrder) -> AsyncIterator[AsyncIterator[Answer]]:
         """Give an order and lend its answers; the child is dead when the block ends.
 
         The answers end with :class:`Promoted`, :class:`Peeked`, :class:`Compacted`, :class:`Done`

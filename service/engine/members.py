@@ -64,3 +64,10 @@ class Members:
         if self.numbers is not None:
             own = np.where(self.numbers < 0, -1, own[self.numbers])
         return Members(profiles=self.profiles.at(np.flatnonzero(mask)), numbers=own)
+
+    def in_slice(self, own: Ints) -> Ints:
+        """Give the numbers in the slice of members, by their numbers among them."""
+        if self.numbers is None or not len(self.numbers):
+            return own
+        places: Ints = np.flatnonzero(self.numbers >= 0)[own]
+        return places

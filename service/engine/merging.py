@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
-from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Kind
+from catalog.schemas import IDENTITY_MAP
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, arrow_type, element_of
-from service.engine.kernel import Contest, event_order, folded, last_ingested, newest
-from service.engine.leaves import Leaves
+from service.engine.evaluating import Outcome, outcome_of
+from service.engine.flat_rows import FlatRows
+from service.engine.kernel import event_order, folded, last_ingested, newest
 from service.engine.maps import (
     Entries,
     Mentions,
@@ -20,15 +22,17 @@ from service.engine.maps import (
     identities,
     identity_map,
     profiles_by_namespace,
-    segment_membership,
     spelt,
 )
 from service.engine.members import Fragments, Members, Owned
-from service.engine.memberships import Memberships
+from service.engine.merged_rows import MergedRows
+from service.engine.merged_slices import Slice
 from service.engine.orders import ExportOrder
+from service.engine.own_memberships import KeptMemberships
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
 from service.engine.ranking import Bools, Ints, Keys, distinct, ordered, places, run_offsets
+from service.engine.segments.evaluation import qualifying
 from service.engine.slices import Opening, Rows, SliceReader
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import SEQ
@@ -50,6 +54,10 @@ class Merge:
         opening = opening or Opening(Snapshot(order), plan, files)
         self.snapshot = opening.snapshot
         self._projection = self.snapshot.projection
+        self._flat = None
+        if order.table is not None:
+            self._flat = FlatRows(order.table, self.snapshot, plan, files)
+        self._kept = KeptMemberships(opening)
         self._records, self._events, self._identities = (
             SliceReader(kind, opening)
             for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
@@ -65,6 +73,17 @@ class Merge:
         Rows ascend by the profile's key. ``tallies`` has one for every batch that is wanted, by
         its place; what is exported is added to it.
         """
+        here = self.read(prefix)
+        for batch, members in self._members(here, tallies):
+            if not len(members):
+                continue
+            if self._flat is not None:
+                yield batch, self._flat_rows(self._flat, prefix, members, here, tallies[batch])
+            else:
+                yield batch, self._rows(members, here, tallies[batch])
+
+    def read(self, prefix: int) -> Slice:
+        """Read a slice: the profiles at home under a prefix, and which rows make them up."""
         records, events = self._records.read(prefix), self._events.read(prefix)
         everybody = [records.profile]
         if self._order.with_empty_profiles:
@@ -73,45 +92,69 @@ class Merge:
         fragments = self._fragments(records, number[: len(records)], len(profiles))
         live = self._live(Owned(rows=events, profile=places(events.profile, profiles)))
         updated = self._updated(Members(profiles=profiles), fragments, live)
-        mentions: Owned | None = None
-        for batch, members in self._members(updated, fragments, tallies):
-            if not len(members):
-                continue
-            if mentions is None:
-                rows = self._identities.read(prefix)
-                mentions = Owned(rows=rows, profile=places(rows.profile, profiles))
-            yield batch, self._rows(members, fragments, live, mentions, tallies[batch])
 
-    def _rows(
-        self,
-        members: Members,
-        fragments: Fragments,
-        events: Owned,
-        mentions: Owned,
-        tally: Tally,
-    ) -> pa.Table:
+        def mentions() -> Owned:
+            rows = self._identities.read(prefix)
+            return Owned(rows=rows, profile=places(rows.profile, profiles))
+
+        own = self._kept.read(prefix, profiles)
+        segments = self._kept.segments
+        here = Slice(updated, fragments, live, read_mentions=mentions, own=own, segments=segments)
+        if self._order.evaluation is not None:
+            here.renew(self._outcome(here, self._order.evaluation.evaluated_at))
+        return here
+
+    def _outcome(self, here: Slice, evaluated_at: datetime) -> Outcome:
+        """Evaluate the order's segments on all profiles of a slice."""
+        rules, everybody = self.snapshot.rules, here.everybody
+
+        def united_identities() -> Column:
+            named, namespace, spellings = self._spelt(everybody, here.mentions)
+            united = self._united(everybody, here.fragments, named, namespace, spellings)
+            return identity_map(united, len(everybody))
+
+        rows = MergedRows(
+            everybody,
+            here.attributes(everybody),
+            here.events,
+            ordering=self._in_order,
+            identity_map=united_identities,
+            leaves=rules.record_leaves,
+            event_leaves=rules.event_leaves,
+        )
+        qualifies = qualifying(rules.nodes, rows, rules.fields, evaluated_at)
+        numbers = here.segments.numbers(rules.segment_ids)
+        return outcome_of(qualifies, here.own.of(everybody), numbers, evaluated_at)
+
+    def _rows(self, members: Members, here: Slice, tally: Tally) -> pa.Table:
         """Merge profiles, all of which are exported."""
         tally.counters["profiles"] += len(members)
-        columns = self._attributes(members, fragments)
-        columns |= self._named(members, fragments, mentions, tally.counters)
+        attributes = here.attributes(members)
+        leaves = self._projection.record_leaves()
+        columns = {path: attributes.merged(path, field) for path, field in leaves.items()}
+        columns |= self._named(members, here.fragments, here.mentions, tally.counters)
         if self._order.events is not None:
-            columns[EVENTS_COLUMN] = self._attached(members, events, mentions.rows, tally)
+            columns[EVENTS_COLUMN] = self._attached(members, here.events, here.mentions.rows, tally)
         return self._projection.rows(columns, len(members))
 
-    def _members(
-        self, everybody: Members, fragments: Fragments, batches: Iterable[int]
-    ) -> Iterator[tuple[int, Members]]:
-        """Tell which profiles each batch holds, by what they say of their segments."""
-        filter = self._order.segments
+    def _flat_rows(
+        self, flat: FlatRows, prefix: int, members: Members, here: Slice, tally: Tally
+    ) -> pa.Table:
+        """Merge what the columns of a table have of profiles."""
+        attributes = here.attributes(members)
+        leaves = self._projection.record_leaves()
+        merged = {path: attributes.merged(path, field) for path, field in leaves.items()}
+        rows = flat.rows(prefix, members, merged, here.mentions)
+        tally.counters["profiles"] += rows.num_rows
+        return rows
+
+    def _members(self, here: Slice, batches: Iterable[int]) -> Iterator[tuple[int, Members]]:
+        """Tell which profiles each batch holds, by what is known of their segments."""
+        filter, everybody = self._order.segments, here.everybody
         if filter is None:
             yield 0, everybody
             return
-        number = everybody.number(fragments.profile)
-        stays = number >= 0
-        at, type = fragments.rows.at[stays], arrow_type(SEGMENT_MEMBERSHIP)
-        maps = fragments.rows.stack.values(SEGMENT_MEMBERSHIP.name, type, at)
-        merged = segment_membership(maps, number[stays], fragments.rank[stays], len(everybody))
-        memberships = Memberships(merged, filter)
+        memberships = here.memberships(filter)
         if filter.is_split:
             for batch in batches:
                 yield batch, everybody.chosen(memberships.taken_by(filter.choices[batch]))
@@ -177,34 +220,11 @@ class Merge:
             is_updated[each.profile[is_late]] = True
         return everybody.chosen(is_updated)
 
-    def _attributes(self, members: Members, fragments: Fragments) -> dict[str, Column]:
-        """Merge the leaves of profiles, by dotted path."""
-        number = members.number(fragments.profile)
-        at, place, rank = fragments.rows.at, fragments.place, fragments.rank
-        if members.numbers is not None:
-            stays = np.flatnonzero(number >= 0)
-            number, at, place, rank = number[stays], at[stays], place[stays], rank[stays]
-        merged = {}
-        contest = Contest.between(at, number, len(members), place, rank)
-        leaves = Leaves(fragments.rows.stack, contest)
-        for path, field in self._projection.record_leaves().items():
-            if field.kind is Kind.SEGMENT_MEMBERSHIP:
-                maps = fragments.rows.stack.values(path, arrow_type(field), at)
-                merged[path] = segment_membership(maps, number, rank, len(members))
-            else:
-                merged[path] = leaves.merged(path, field)
-        return merged
-
     def _named(
         self, members: Members, fragments: Fragments, mentions: Owned, counters: Counter[str]
     ) -> dict[str, Column]:
         """Unite the identities of profiles, and count profiles by namespace."""
-        number = members.number(mentions.profile)
-        named = Owned(rows=mentions.rows, profile=number).kept(number >= 0)
-        rows = named.rows
-        namespaces = rows.stack.column("namespace", _NAMESPACE)
-        namespace, spellings = spelt(namespaces, self._order.namespaces)
-        namespace = namespace[rows.at]
+        named, namespace, spellings = self._spelt(members, mentions)
         columns: dict[str, Column] = {}
         profile = named.profile
         if self._projection.has_identities:
@@ -214,6 +234,21 @@ class Merge:
         for code, count in profiles_by_namespace(profile, namespace, spellings).items():
             counters[f"namespace:{code}"] += count
         return columns
+
+    def _spelt(self, members: Members, mentions: Owned) -> tuple[Owned, Ints, Column]:
+        """Give the identities of members, the number of the namespace of each, and these."""
+        number = members.number(mentions.profile)
+        named = Owned(rows=mentions.rows, profile=number).kept(number >= 0)
+        namespaces = named.rows.stack.column("namespace", _NAMESPACE)
+        namespace, spellings = spelt(namespaces, self._order.namespaces)
+        return named, namespace[named.rows.at], spellings
+
+    def namespaces(self, here: Slice) -> tuple[Bools, list[str]]:
+        """Say for each profile of a slice, and each namespace as registered, whether it has one."""
+        named, namespace, spellings = self._spelt(here.everybody, here.mentions)
+        has = np.zeros((len(here.everybody), len(spellings)), np.bool_)
+        has[named.profile, namespace] = True
+        return has, spellings.to_pylist()
 
     def _united(
         self,
@@ -256,13 +291,7 @@ class Merge:
         attached = Owned(rows=events.rows, profile=number)
         attached = attached.kept((number >= 0) & snapshot.is_in_window[events.rows.source])
         rows, number = attached.rows, attached.profile
-        order = event_order(
-            number,
-            rows.stack.values(EVENT_TIME.name, _TIME, rows.at),
-            lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
-            lambda places: snapshot.ingest_number[rows.source[places]],
-            lambda places: rows.numbers(SEQ, np.int64)[places],
-        )
+        order = self._in_order(attached)
         counts = np.bincount(number, minlength=len(members))
         is_over = counts > self._order.events_per_profile
         if is_over.any():
@@ -277,6 +306,17 @@ class Merge:
         tally.counters["events"] += len(at)
         offsets = pa.array(run_offsets(number[order], len(members)), pa.int32())
         return self._projection.events(columns, offsets)
+
+    def _in_order(self, events: Owned) -> Ints:
+        """Sort events by profile, then as exports list them."""
+        rows = events.rows
+        return event_order(
+            events.profile,
+            rows.stack.values(EVENT_TIME.name, _TIME, rows.at),
+            lambda places: rows.stack.values(EVENT_ID.name, _ID, rows.at[places]),
+            lambda places: self.snapshot.ingest_number[rows.source[places]],
+            lambda places: rows.numbers(SEQ, np.int64)[places],
+        )
 
 
 def _newest_owners(members: Members, fragments: Fragments) -> tuple[Keys, Bools]:

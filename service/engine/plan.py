@@ -19,16 +19,18 @@ from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
 from service.engine.labels import open_labels
+from service.engine.numbering import Numberer
 from service.engine.orders import (
     ENGINE_VERSION,
     ExportOrder,
     NewFile,
     NewLabelling,
+    NewNumbering,
     Planned,
     Progress,
 )
-from service.engine.scatter import SCATTERED, Scatter
-from service.engine.snapshot import Snapshot
+from service.engine.scatter import Scatter
+from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import StoreFile
 from service.storage.files import Files
 
@@ -46,6 +48,7 @@ _CIRCUMSTANCES = frozenset(
         "slice_size_bytes",
         "labelling",
         "labelling_size_bytes",
+        "numbering",
     }
 )
 
@@ -98,6 +101,8 @@ class Plan(Document):
     tasks: tuple[Task, ...]
     #: Key of the label file; null when every identity is a profile by itself.
     labels: str | None = None
+    #: Key of the numbering; null when nobody asks for the numbers of profiles.
+    numbers: str | None = None
     runs: tuple[Run, ...] = ()
     #: The list of what is left out; null when nothing is.
     exclusions: NewFile | None = None
@@ -127,6 +132,8 @@ def load_plan(key: str, files: Files) -> Plan:
         raise PlanMismatch(f"the plan is of engine {plan.engine_version} with {plan.libraries}")
     if plan.labels is not None and not files.exists(plan.labels):
         raise PlanMismatch("the labelling of the plan is gone")
+    if plan.numbers is not None and not files.exists(plan.numbers):
+        raise PlanMismatch("the numbering of the plan is gone")
     return plan
 
 
@@ -150,6 +157,9 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
     if order.identity_graph is IdentityGraph.PRIVATE:
         plan, labelling = _labelled(plan, snapshot, files)
         plan = _stitched(plan, snapshot, files, report)
+    numbering = None
+    if order.table is not None and order.table.has_numbers:
+        plan, labelling, numbering = _numbered(plan, labelling, snapshot, files)
     key = f"{order.folder}/plan.json"
     with files.create(key) as sink:
         sink.write(plan.model_dump_json().encode())
@@ -158,6 +168,8 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
         engine_version=ENGINE_VERSION,
         task_count=plan.task_count,
         labelling=labelling,
+        numbering=numbering,
+        numbers=plan.numbers,
     )
 
 
@@ -170,6 +182,22 @@ def _labelled(plan: Plan, snapshot: Snapshot, files: Files) -> tuple[Plan, NewLa
         return plan, None
     labelling = labeller.write(f"{snapshot.order.folder}/labels.parquet")
     return plan.model_copy(update={"labels": labelling.key}), labelling
+
+
+def _numbered(
+    plan: Plan, labelling: NewLabelling | None, snapshot: Snapshot, files: Files
+) -> tuple[Plan, NewLabelling | None, NewNumbering | None]:
+    """Add to a plan the numbers of profiles, which are those of the private graph in any export."""
+    saved = snapshot.order.numbering
+    if saved is not None and saved.is_current:
+        return plan.model_copy(update={"numbers": saved.key}), labelling, None
+    labels = plan.labels
+    if snapshot.order.identity_graph is not IdentityGraph.PRIVATE:
+        labelled, labelling = _labelled(plan, snapshot, files)
+        labels = labelled.labels
+    key = f"{snapshot.order.folder}/numbers.arrow"
+    numbering = Numberer(snapshot, labels, files).write(key)
+    return plan.model_copy(update={"numbers": numbering.key}), labelling, numbering
 
 
 def _batched(batch_count: int) -> list[range]:
@@ -200,10 +228,10 @@ def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> P
         snapshot=snapshot, labels=labels, depth=plan.depth, folder=folder, files=files
     )
     runs = []
-    for done, kind in enumerate(SCATTERED):
-        report(Progress(phase="planning", done=done, total=len(SCATTERED)))
+    for done, kind in enumerate(READ):
+        report(Progress(phase="planning", done=done, total=len(READ)))
         runs += [Run(kind=kind, key=key) for key in scatter.runs(kind)]
-    report(Progress(phase="planning", done=len(SCATTERED), total=len(SCATTERED)))
+    report(Progress(phase="planning", done=len(READ), total=len(READ)))
     return plan.model_copy(update={"runs": tuple(runs)})
 
 

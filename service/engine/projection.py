@@ -12,6 +12,7 @@ from service.engine.arrow_types import Column, arrow_schema, arrow_type, has_col
 from service.engine.columns import nested, structs
 from service.engine.maps import IDENTITIES
 from service.engine.orders import ExportOrder
+from service.engine.orders.tables import Source, Table
 
 EVENTS_COLUMN = "timeSeriesEvents"
 EVENT_ID = Field("_id", Kind.STRING)
@@ -27,11 +28,17 @@ class Projection:
     identities: Field | None
     #: Below one event; null when the export has no events.
     event_fields: tuple[Field, ...] | None
+    #: Whether a table has identities in columns of their own.
+    has_identity_columns: bool = False
 
     @classmethod
     def of(cls, order: ExportOrder) -> Projection:
         """Read the projection of an order. Its paths were checked against the union before."""
+        if not order.has_rows:
+            return cls(fields=(), identities=None, event_fields=None)
         union = tuple(_field(document) for document in order.profile_fields)
+        if order.table is not None:
+            return _of_table(order.table, union)
         if all(field.kind is not Kind.IDENTITY_MAP for field in union):
             union = (*union, IDENTITY_MAP)
         own = {field.name for field in union}
@@ -72,9 +79,9 @@ class Projection:
     @property
     def has_identities(self) -> bool:
         """Whether values of identities are wanted at all."""
-        return self.identities is not None or any(
-            field.kind is Kind.IDENTITY_MAP for field in self.fields
-        )
+        if self.has_identity_columns or self.identities is not None:
+            return True
+        return any(field.kind is Kind.IDENTITY_MAP for field in self.fields)
 
     def record_leaves(self) -> dict[str, Field]:
         """Give the leaves that record files may hold, by dotted path."""
@@ -124,6 +131,20 @@ def _part_of(field: Field, paths: list[Path]) -> Field | None:
     return replace(field, fields=selected(field.fields, paths))
 
 
+def _of_table(table: Table, union: tuple[Field, ...]) -> Projection:
+    """Give the leaves that the columns of a table are made of; without any, none."""
+    paths = {column.path for column in table.columns if column.source is Source.LEAF}
+    if table.having is not None:
+        paths.add(table.having)
+    identities = {Source.LAST_IDENTITY, Source.ALL_IDENTITIES}
+    return Projection(
+        fields=selected(union, sorted(paths)) if paths else (),
+        identities=None,
+        event_fields=None,
+        has_identity_columns=any(column.source in identities for column in table.columns),
+    )
+
+
 def _with_dictionaries(type: pa.DataType, path: str, words: Collection[str]) -> pa.DataType:
     """Give the type with dictionaries for the texts whose dotted paths are named."""
     if pa.types.is_struct(type):
@@ -149,6 +170,11 @@ def _event_fields(order: ExportOrder) -> tuple[Field, ...] | None:
     union = tuple(_field(document) for document in order.event_fields)
     # Parquet has no struct without fields, so a union that knows no events still gets two.
     return selected(union, order.events.fields) or (EVENT_ID, EVENT_TIME)
+
+
+def leaves_by_path(documents: Iterable[dict[str, object]]) -> dict[str, Field]:
+    """Give the leaves of a union's fields by dotted path."""
+    return _leaves(tuple(map(_field, documents)))
 
 
 def _leaves(fields: tuple[Field, ...]) -> dict[str, Field]:

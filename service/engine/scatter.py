@@ -33,7 +33,6 @@ from service.storage.files import Files
 
 #: Column of runs: the number of the source that a row came from, in the snapshot.
 ORIGIN = "_origin"
-SCATTERED = (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
 
 _ADDED = [(PROFILE_HI, pa.uint64()), (PROFILE_LO, pa.uint64()), (ORIGIN, pa.int64())]
 

@@ -24,7 +24,7 @@ from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
 from service.engine.ranking import Bools, Ints, Keys, Uint64s
 from service.engine.scatter import ORIGIN
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import MARK, StoreFile, prefixes
 from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
@@ -88,7 +88,7 @@ class Opening:
         #: Made once, because to unite the words of all files takes as long as to merge a slice.
         self.vocabularies = {
             kind: Vocabulary(self.store_files(kind), snapshot.columns(kind), snapshot.order.threads)
-            for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
+            for kind in READ
         }
 
     def store_files(self, kind: StoreFileKind) -> list[StoreFile]:

@@ -11,12 +11,22 @@ import pyarrow as pa
 
 from catalog.merge_policies import AttributeMerge
 from catalog.schemas import SEGMENT_MEMBERSHIP, Field
+from catalog.segments import OWN_NAMESPACE
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import arrow_type
 from service.engine.orders import GONE, ExportOrder, Fragments
 from service.engine.projection import EVENT_ID, EVENT_TIME, Projection
 from service.engine.ranking import Bools, Ints
-from service.engine.store_files import KEY_HI, KEY_LO, MARK, SEQ, SOURCE
+from service.engine.rules import Rules
+from service.engine.store_files import KEY_HI, KEY_LO, MARK, MEMBERSHIPS, SEQ, SOURCE
+
+#: What slices are made of. Links say which rows go together, and are not read after that.
+READ = (
+    StoreFileKind.RECORDS,
+    StoreFileKind.EVENTS,
+    StoreFileKind.IDENTITIES,
+    StoreFileKind.MEMBERSHIPS,
+)
 
 _OWN = (KEY_HI, KEY_LO, SOURCE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +44,7 @@ class Snapshot:
         self.order = order
         self.files = order.files
         self.projection = Projection.of(order)
+        self.rules = Rules.of(order)
         self.dataset_ids = sorted({file.dataset_id for file in order.files})
         self._dataset_numbers = {id: n for n, id in enumerate(self.dataset_ids)}
         sources = [(file, source) for file in order.files for source in file.all_sources]
@@ -83,6 +94,8 @@ class Snapshot:
                 ]
             case StoreFileKind.LINKS:
                 return self.all(kind)
+            case StoreFileKind.MEMBERSHIPS:
+                return self.all(kind) if self._own_memberships_matter else []
 
     def columns(self, kind: StoreFileKind) -> tuple[str, ...]:
         """Name the columns that are read of such files, keys included."""
@@ -90,16 +103,18 @@ class Snapshot:
             case StoreFileKind.RECORDS:
                 return (*_OWN, SEQ, *self._record_leaves())
             case StoreFileKind.EVENTS:
-                leaves = dict.fromkeys([MARK, EVENT_ID.name, *self.projection.event_leaves()])
-                if self.order.events is not None:
+                leaves = dict.fromkeys([MARK, EVENT_ID.name, *self._event_leaves()])
+                if self.order.events is not None or self.rules.need_events:
                     leaves[EVENT_TIME.name] = None
                 return (*_OWN, SEQ, *leaves)
             case StoreFileKind.IDENTITIES:
-                if not self.projection.has_identities:
+                if not (self.projection.has_identities or self.rules.need_identities):
                     return (*_OWN, "namespace")
                 return (*_OWN, "id_hi", "id_lo", "namespace", "value", "state")
             case StoreFileKind.LINKS:
                 return (*_OWN, "other_hi", "other_lo")
+            case StoreFileKind.MEMBERSHIPS:
+                return (*_OWN, MEMBERSHIPS)
 
     def leaf_types(self, kind: StoreFileKind) -> dict[str, pa.DataType]:
         """Give the types that leaves have in the export, whatever type a file has them in."""
@@ -108,7 +123,7 @@ class Snapshot:
             leaves = self._record_leaves()
         elif kind is StoreFileKind.EVENTS:
             named = {field.name: field for field in (EVENT_ID, EVENT_TIME)}
-            leaves = named | self.projection.event_leaves()
+            leaves = named | self._event_leaves()
         return {path: arrow_type(field) for path, field in leaves.items()}
 
     @property
@@ -151,10 +166,26 @@ class Snapshot:
 
     def _record_leaves(self) -> dict[str, Field]:
         """Give the leaves that are exported, and those that say whether a profile is."""
-        leaves = self.projection.record_leaves()
+        leaves = {**self.rules.record_leaves, **self.projection.record_leaves()}
         if self.order.segments is not None:
             leaves.setdefault(SEGMENT_MEMBERSHIP.name, SEGMENT_MEMBERSHIP)
         return leaves
+
+    def _event_leaves(self) -> dict[str, Field]:
+        return {**self.rules.event_leaves, **self.projection.event_leaves()}
+
+    @property
+    def _own_memberships_matter(self) -> bool:
+        """Whether memberships in segments of the service's own can change the export."""
+        filter = self.order.segments
+        return (
+            self.order.evaluation is not None
+            or SEGMENT_MEMBERSHIP.name in self.projection.record_leaves()
+            or (
+                filter is not None
+                and any(choice.namespace.lower() == OWN_NAMESPACE for choice in filter.choices)
+            )
+        )
 
     def _is_ranked(self, number: int) -> bool:
         if self.order.attribute_merge is AttributeMerge.TIMESTAMP_ORDERED:
@@ -162,7 +193,7 @@ class Snapshot:
         return self.files[number].dataset_id in self.order.dataset_order
 
     def _may_hold_live_events(self, number: int) -> bool:
-        if self.events_decide:
+        if self.events_decide or self.rules.need_events:
             return True
         if self.order.events is None:
             return False

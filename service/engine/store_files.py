@@ -39,6 +39,8 @@ SEQ = "_seq"
 SOURCE = "_source"
 #: Of events: the mark of the id, see :mod:`~service.engine.marks`; null without one.
 MARK = "_mark"
+#: Of memberships: those of a profile, see :mod:`~service.engine.own_memberships`.
+MEMBERSHIPS = "_memberships"
 
 #: Groups hold about this much. Slices are cut out of them without copying, so only the writer's
 #: memory speaks for small ones, and a footer that is quickly read for big ones.

@@ -24,8 +24,14 @@ from catalog.entities import (
     xid_of,
 )
 from catalog.errors import InvalidField, NotFound, TooManyIdentities, Unavailable
-from catalog.export_jobs import BUILT_IN_POLICIES, IDENTITIES_PATHS, PROFILE_SCHEMA_NAME
+from catalog.export_jobs import (
+    BUILT_IN_POLICIES,
+    IDENTITIES_PATHS,
+    PROFILE_SCHEMA_NAME,
+    UNMERGED_POLICY,
+)
 from catalog.identities import IDENTITY_VALUE_LENGTH, Namespace, identity_key
+from catalog.memberships import MembershipSet
 from catalog.merge_policies import IdentityGraph, MergeRules
 from catalog.organisations import Caller, Scope
 from catalog.schemas import Field, Path, field_at
@@ -33,6 +39,7 @@ from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.entities import EntityStore, IngestedBatch
 from catalog.store.labellings import LabellingStore
+from catalog.store.memberships import MembershipStore
 from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.namespaces import NamespaceStore
 from catalog.store.schemas import SchemaStore
@@ -46,6 +53,7 @@ from service.engine.orders import (
     ExportOrder,
     Fragments,
     SavedLabelling,
+    memberships_of,
 )
 
 #: How often files may be swept away under a look-up before it gives up.
@@ -111,7 +119,9 @@ class Entities:
 
         async def order(db: Connection) -> tuple[engine.LookupOrder, str | None]:
             policy_id, rules = await _policy(db, request.merge_policy_id, by.scope)
-            export = await self._export(db, by.scope, rules, request.fields, request.events)
+            export = await self._export(
+                db, by.scope, rules, request.fields, request.events, policy_id or UNMERGED_POLICY
+            )
             return engine.LookupOrder(
                 export=export,
                 identities=await self._keys(db, by.scope, request.identities),
@@ -189,8 +199,12 @@ class Entities:
         rules: MergeRules,
         fields: tuple[Path, ...],
         events: EventWindow | None,
+        policy_id: str | None = None,
     ) -> ExportOrder:
-        """What an export of the last snapshot would be told."""
+        """What an export of the last snapshot would be told.
+
+        Without a policy it knows nothing of segments.
+        """
         union = await SchemaStore(db).union(scope)
         asked = [path for path in fields if path not in IDENTITIES_PATHS]
         _check_paths(asked, union.profile_fields if events is None else union.event_fields)
@@ -200,9 +214,15 @@ class Entities:
             labelling = await LabellingStore(db).newest(
                 scope, commit, engine_version=ENGINE_VERSION
             )
+        files = await StoreFileStore(db).files_at(scope, commit)
+        sets: tuple[MembershipSet, ...] = ()
+        if policy_id is not None:
+            sets = await MembershipStore(db).sets_at(scope, commit, policy_id)
+        membership_files, membership_sets = memberships_of(sets)
         return ExportOrder(
             folder="",
-            files=tuple(map(Fragments.of, await StoreFileStore(db).files_at(scope, commit))),
+            files=(*map(Fragments.of, files), *membership_files),
+            membership_sets=membership_sets,
             labelling=SavedLabelling.of(labelling),
             profile_fields=tuple(field.to_json() for field in union.profile_fields),
             event_fields=tuple(field.to_json() for field in union.event_fields),

@@ -11,14 +11,15 @@ from functools import partial
 import structlog
 
 from catalog.batches import Batch, BatchId, MetaFile, NewDatasetFile
-from catalog.export_jobs import ExportPart, ExportPlan
-from catalog.jobs import Job, JobEvent
+from catalog.export_jobs import UNMERGED_POLICY, ExportPart, ExportPlan
+from catalog.jobs import Job, JobEvent, JobKind
 from catalog.labellings import NewLabelling
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
+from catalog.store.memberships import MembershipStore
 from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
 from catalog.store.store_files import StoreFileStore
@@ -36,11 +37,14 @@ from service.engine.orders import (
     Planned,
     Progress,
     SavedLabelling,
+    memberships_of,
 )
 from service.storage import keys
+from service.worker import user_lists
 from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 from service.worker.estimates import Pace
+from service.worker.numberings import Overtaken, keep_numbering, numbering_for
 
 log = structlog.get_logger()
 
@@ -85,6 +89,13 @@ class Exports:
 
     async def run(self, claim: Claim) -> None:
         """Do one claimed job to its end, or raise for the attempt to be given up."""
+        while True:
+            try:
+                return await self._attempt(claim)
+            except Overtaken:
+                log.info("numbers were given meanwhile", job=claim.job.id)
+
+    async def _attempt(self, claim: Claim) -> None:
         times, pace = _Times(), Pace()
         exclusions: tuple[NewFile | None, ...] = ()
         order = await claim.write(partial(self._order, claim))
@@ -114,16 +125,24 @@ class Exports:
         is_usable = plan is not None and plan.engine_version == ENGINE_VERSION
         parts = await plans.parts(job) if is_usable else ()
         files = await StoreFileStore(db).files_at(job.scope, _snapshot(job))
+        sets = await MembershipStore(db).sets_at(
+            job.scope, _snapshot(job), job.order["merge_policy_id"] or UNMERGED_POLICY
+        )
+        membership_files, membership_sets = memberships_of(sets)
         labelling = await LabellingStore(db).newest(
             job.scope, _snapshot(job), engine_version=ENGINE_VERSION
         )
+        if job.kind is JobKind.USER_LIST:
+            await user_lists.check(job, sets, db)
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
         await FolderStore(db).note_attempt(job, folder)
         return ExportOrder(
             **job.order["selection"],
             folder=folder,
-            files=tuple(map(Fragments.of, files)),
+            files=(*map(Fragments.of, files), *membership_files),
+            membership_sets=membership_sets,
             labelling=SavedLabelling.of(labelling),
+            numbering=await numbering_for(job, _snapshot(job), db),
             labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,
             part_size_bytes=self._sizes.part_size_bytes,
@@ -140,6 +159,7 @@ class Exports:
                 key=planned.key,
                 engine_version=planned.engine_version,
                 task_count=planned.task_count,
+                numbering=planned.numbers,
             )
             if planned.labelling is not None:
                 await LabellingStore(db).save(
@@ -147,6 +167,8 @@ class Exports:
                     labelling_at(_snapshot(claim.job), planned.labelling),
                     job_id=claim.job.id,
                 )
+            if planned.numbering is not None:
+                await keep_numbering(claim.job, _snapshot(claim.job), planned.numbering, db)
 
         claim.start_over()  # parts of an earlier plan count no more
         await claim.write(keep)
@@ -181,17 +203,20 @@ async def _show(
 ) -> None:
     plans = PlanStore(db)
     plan, parts = await plans.find(job), await plans.parts(job)
+    if job.kind is JobKind.USER_LIST:
+        if plan is None or {part.number for part in parts} != set(range(plan.task_count)):
+            raise _parts_missing()
+        await user_lists.publish(job, parts, _metrics(parts, times), db)
+        return
     batches = await BatchStore(db).of_job(job.id)
     if plan is None or not _is_whole(plan, parts, batches):
-        raise AttemptFailed(
-            "parts_missing", "the engine ended before all parts were written", is_final=False
-        )
+        raise _parts_missing()
     # The job before its batches, as a cancel locks them: else each waits for the other.
     await JobStore(db).move(
         job,
         JobEvent.COMPLETE,
         actor=str(job.worker_id),
-        metrics={"counters": _sum(parts), **times.to_json()},
+        metrics=_metrics(parts, times),
     )
     files = [
         file
@@ -202,6 +227,16 @@ async def _show(
     for batch, listed in zip(batches, exclusions, strict=True):
         if listed is not None:
             await MetaFileStore(db).add(batch.id, [_meta_file(listed)])
+
+
+def _metrics(parts: Sequence[ExportPart], times: _Times) -> dict[str, object]:
+    return {"counters": _sum(parts), **times.to_json()}
+
+
+def _parts_missing() -> AttemptFailed:
+    return AttemptFailed(
+        "parts_missing", "the engine ended before all parts were written", is_final=False
+    )
 
 
 def _is_whole(plan: ExportPlan, parts: Sequence[ExportPart], batches: Sequence[Batch]) -> bool:

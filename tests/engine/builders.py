@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from catalog import memberships
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.store_files import StoreFileKind
@@ -21,14 +22,20 @@ from service.engine.exporting import export
 from service.engine.marks import marks
 from service.engine.orders import (
     CompactionOrder,
+    Evaluation,
     EventChoice,
     ExportOrder,
     Fragments,
     Part,
     Planned,
     Progress,
+    Rule,
+    SegmentationOrder,
+    Segmented,
+    memberships_of,
     merger_of,
 )
+from service.engine.segmenting import segment
 from service.engine.store_files import StoreFileWriter
 from service.storage.files import Files
 from tests.engine.oracle import STATES, Batch, Identity, Row, _values, identities_of
@@ -152,6 +159,46 @@ class Exported:
         return summed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a segment job found out."""
+
+    number: int
+    at: datetime
+    segment_ids: tuple[str, ...]
+    tasks: list[Segmented]
+
+    def count(self, name: str, segment: str) -> int:
+        """How many profiles ``entered``, ``stayed`` or ``left`` a segment."""
+        place = self.segment_ids.index(segment)
+        return sum(getattr(task, name)[place] for task in self.tasks)
+
+
+def with_kept(order: ExportOrder, *kept: Kept) -> ExportOrder:
+    """Tell an order of what segment jobs found out, the last of which counts for each segment."""
+    newest = {id: one.number for one in kept for id in one.segment_ids}
+    sets = [
+        memberships.MembershipSet(
+            id=memberships.MembershipSetId(one.number),
+            evaluated_at=one.at,
+            added=one.number,
+            segment_ids={n: id for n, id in enumerate(one.segment_ids) if newest[id] == one.number},
+            segment_count=len(one.segment_ids),
+            files=tuple(
+                memberships.MembershipFile(
+                    key=task.key, size_bytes=task.size_bytes, row_count=task.row_count
+                )
+                for task in one.tasks
+                if task.row_count
+            ),
+        )
+        for one in kept
+    ]
+    files, told = memberships_of(sets)
+    others = [file for file in order.files if file.kind is not StoreFileKind.MEMBERSHIPS]
+    return order.model_copy(update={"files": (*others, *files), "membership_sets": told})
+
+
 class Store:
     """A folder of store files, and exports from them."""
 
@@ -232,6 +279,39 @@ class Store:
         exclusions = rows_of(pq.read_table(self.files.open(listed.key))) if listed else []
         return Exported(
             planned=planned, parts=parts, tables=tables, exclusions=exclusions, progress=progress
+        )
+
+    def segment(
+        self,
+        order: ExportOrder,
+        rules: Mapping[str, str],
+        *,
+        at: datetime,
+        before: Sequence[Kept] = (),
+    ) -> Kept:
+        """Evaluate rules, by segment, as a segment job does, after what was kept ``before``."""
+        self._export_count += 1
+        evaluation = Evaluation(
+            rules=tuple(Rule(segment_id=id, text=rule) for id, rule in rules.items()),
+            evaluated_at=at,
+        )
+        changes = {
+            "folder": f"segments-{self._export_count}",
+            "evaluation": evaluation,
+            "has_rows": False,
+            "with_empty_profiles": True,
+        }
+        told = SegmentationOrder(
+            export=with_kept(order, *before).model_copy(update=changes), secret=SECRET
+        )
+        answers: list[Any] = []
+        segment(told, self.files, answers.append, lambda _: None)
+        _, *tasks, _ = answers
+        return Kept(
+            number=self._export_count,
+            at=at,
+            segment_ids=tuple(rules),
+            tasks=sorted(tasks, key=lambda task: task.number),
         )
 
     def export_of(self, *batches: Batch, **changes: Any) -> Exported:

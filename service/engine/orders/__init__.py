@@ -18,11 +18,13 @@ from service.engine.orders.compactions import (
     merger_of,
 )
 from service.engine.orders.exports import (
+    Evaluation,
     EventChoice,
     ExportOrder,
     FinishedPart,
     Part,
     Planned,
+    Rule,
     SegmentChoice,
     SegmentFilter,
     Selection,
@@ -51,17 +53,29 @@ from service.engine.orders.promotions import (
     RowError,
     UploadedFile,
 )
-from service.engine.orders.snapshots import GONE, Fragments, NewLabelling, SavedLabelling, Source
+from service.engine.orders.segmentations import SegmentationOrder, Segmented
+from service.engine.orders.snapshots import (
+    GONE,
+    Fragments,
+    MembershipSet,
+    NewLabelling,
+    SavedLabelling,
+    Source,
+    memberships_of,
+)
+from service.engine.orders.tables import NewNumbering, SavedNumbering, Table, TableColumn
 
 __all__ = [
     "ENGINE_VERSION",
     "GONE",
     "Answer",
+    "AnyOrder",
     "Compacted",
     "CompactedFile",
     "CompactionOrder",
     "Document",
     "Done",
+    "Evaluation",
     "EventChoice",
     "ExportOrder",
     "Failed",
@@ -70,10 +84,12 @@ __all__ = [
     "Identity",
     "IdentityRules",
     "Limits",
+    "MembershipSet",
     "Merger",
     "NewFile",
     "NewLabelling",
     "NewMetaFile",
+    "NewNumbering",
     "NewStoreFile",
     "Order",
     "Part",
@@ -86,16 +102,26 @@ __all__ = [
     "Reading",
     "Reason",
     "RowError",
+    "Rule",
     "SavedLabelling",
+    "SavedNumbering",
     "SegmentChoice",
     "SegmentFilter",
+    "SegmentationOrder",
+    "Segmented",
     "Selection",
     "Source",
+    "Table",
+    "TableColumn",
     "UploadedFile",
+    "memberships_of",
     "merger_of",
 ]
 
 Answer = Annotated[
-    Promoted | Peeked | Compacted | Planned | Part | Progress | Done | Failed,
+    Promoted | Peeked | Compacted | Planned | Part | Segmented | Progress | Done | Failed,
     Field(discriminator="kind"),
 ]
+
+#: What a child is told to do.
+AnyOrder = PromotionOrder | ExportOrder | PeekOrder | CompactionOrder | SegmentationOrder

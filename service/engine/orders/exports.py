@@ -10,7 +10,13 @@ from pydantic import Field
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from catalog.segments import MembershipStatus
 from service.engine.orders.messages import Document, NewFile, Order
-from service.engine.orders.snapshots import Fragments, NewLabelling, SavedLabelling
+from service.engine.orders.snapshots import (
+    Fragments,
+    MembershipSet,
+    NewLabelling,
+    SavedLabelling,
+)
+from service.engine.orders.tables import NewNumbering, SavedNumbering, Table
 
 
 class EventChoice(Order):
@@ -38,6 +44,22 @@ class SegmentFilter(Order):
     is_split: bool = False
 
 
+class Rule(Order):
+    """What says who belongs to a segment."""
+
+    segment_id: str
+    #: PQL text.
+    text: str
+
+
+class Evaluation(Order):
+    """Segments that are evaluated on merged profiles, all in one pass."""
+
+    rules: tuple[Rule, ...]
+    #: What ``now`` is in them, and when profiles enter and leave.
+    evaluated_at: datetime
+
+
 class Selection(Order):
     """What an export holds. Resolved when the job is submitted and pinned with it."""
 
@@ -54,10 +76,16 @@ class Selection(Order):
     with_empty_profiles: bool = False
     #: Null: every profile.
     segments: SegmentFilter | None = None
+    #: What is found out goes before memberships that are kept.
+    evaluation: Evaluation | None = None
+    #: Whether rows are wanted at all, and not only who belongs to what.
+    has_rows: bool = True
     #: Events one profile may carry; of more, the newest.
     events_per_profile: int = 100_000
     #: Namespace codes as registered, by lower-case code.
     namespaces: dict[str, str] = Field(default_factory=dict)
+    #: Rows of flat columns instead of profiles; then there are no events, and one batch.
+    table: Table | None = None
 
     @property
     def batch_count(self) -> int:
@@ -80,8 +108,11 @@ class ExportOrder(Selection):
 
     kind: Literal["export"] = "export"
     folder: str
-    #: In the order (ingest number, key). Identities and links of the same snapshot included.
+    #: In the order (ingest number, key). Identities and links of the same snapshot included; those
+    #: of memberships come last, in any order.
     files: tuple[Fragments, ...]
+    #: What the files of memberships hold.
+    membership_sets: tuple[MembershipSet, ...] = ()
     identities_per_profile: int = 50
     #: Rows and bytes one part should have; and how much one thread may hold at a time.
     part_row_count: int = 1_000_000
@@ -92,6 +123,8 @@ class ExportOrder(Selection):
     labelling: SavedLabelling | None = None
     #: Links are divided on disk when sorting them at once would take more.
     labelling_size_bytes: int = 128 << 20
+    #: The newest numbering to go on from; asked about where a table has the numbers of profiles.
+    numbering: SavedNumbering | None = None
     #: A plan of an earlier attempt to go on from, and the parts of it that are kept.
     plan_key: str | None = None
     finished: tuple[FinishedPart, ...] = ()
@@ -106,6 +139,9 @@ class Planned(Order):
     task_count: int
     #: Null when none was needed, or a saved one says the same.
     labelling: NewLabelling | None = None
+    #: So for the numbers of profiles; and the key of the numbering that the plan goes by.
+    numbering: NewNumbering | None = None
+    numbers: str | None = None
 
 
 class Part(NewFile):

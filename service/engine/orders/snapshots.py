@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from catalog import memberships
 from catalog.labellings import Labelling
 from catalog.store_files import StoreFile, StoreFileKind
 from service.engine.orders.messages import NewFile, Order
@@ -81,6 +83,44 @@ class Fragments(Order):
             ),
             source_count=file.source_count,
         )
+
+
+class MembershipSet(Order):
+    """What one segment job found out, as far as it counts in the snapshot."""
+
+    #: What its files call their data set.
+    id: str
+    #: Segments by the numbers that its files have for them; rows of others are passed over.
+    segment_ids: dict[int, str]
+    #: How many numbers there are.
+    segment_count: int
+
+
+def memberships_of(
+    sets: Iterable[memberships.MembershipSet],
+) -> tuple[tuple[Fragments, ...], tuple[MembershipSet, ...]]:
+    """Say what the engine is told of membership sets: their files, and what those hold."""
+    files, told = [], []
+    for one in sets:
+        id = f"memberships {one.id}"
+        told.append(
+            MembershipSet(id=id, segment_ids=dict(one.segment_ids), segment_count=one.segment_count)
+        )
+        files += [
+            Fragments(
+                dataset_id=id,
+                kind=StoreFileKind.MEMBERSHIPS,
+                key=file.key,
+                size_bytes=file.size_bytes,
+                row_count=file.row_count,
+                ingest_number=one.id,
+                ingested_at=one.evaluated_at,
+                is_upsert=False,
+                added=one.added,
+            )
+            for file in one.files
+        ]
+    return tuple(files), tuple(told)
 
 
 class SavedLabelling(Order):
