@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from catalog.pql import reading, writing
+from catalog.errors import InvalidRule
+from catalog.pql import checking, reading, writing
+from catalog.pql.nodes import Node
 from catalog.segments import RuleFormat
 from catalog.unions import Union
 
 
-def canonical(format: RuleFormat, expression: str, union: Union) -> str:  # noqa: ARG001
-    """A rule as text that the service wrote; raises InvalidRule when it cannot be understood."""
-    return writing.write(reading.read(expression))
+def canonical(format: RuleFormat, expression: str, union: Union) -> str:
+    """A rule as text that the service wrote.
+
+    Raises InvalidRule when it cannot be understood, or when it asks of profiles and events what
+    their fields do not allow.
+    """
+    text = expression if format is RuleFormat.TEXT else None
+    checking.check(_read(format, expression), union.profile_fields, union.event_fields, text=text)
+    return writing.write(_read(format, expression))
+
+
+def _read(format: RuleFormat, expression: str) -> Node:
+    if format is RuleFormat.JSON:
+        raise InvalidRule("trees are not understood yet: write the rule as pql/text")
+    return reading.read(expression)
