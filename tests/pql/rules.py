@@ -362,11 +362,11 @@ def lists(draw: Draw, sight: Sight) -> tuple[Node, Field]:
     if kind == "any":
         return draw(st.sampled_from(sight.lists()))
     source, element = draw(lists(sight.below()))
-    if kind == "distinct":
+    if kind == "distinct" and element.kind in _SCALARS:
         return Call(Function.DISTINCT, (source,)), element
     variable, inside = _element(draw, sight, element)
     binding = Binding(variable, source)
-    if kind == "filter":
+    if kind != "best":
         return Filter(binding, draw(conditions(inside))), element
     count = draw(st.integers(0, 3))
     return Best(binding, draw(numbers(inside)), count, draw(st.booleans())), element
