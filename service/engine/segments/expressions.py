@@ -183,7 +183,7 @@ def _between(see: Sees, node: Between, scope: Scope) -> Value:
     since = compared(Comparison.AT_LEAST, instant, see.value(node.start, scope))
     before = compared(Comparison.LESS, instant, see.value(node.end, scope))
     space = innermost((since.space, before.space))
-    return Plain(space, pc.and_kleene(plain_from(since, space), plain_from(before, space)))
+    return Plain(space, pc.and_(plain_from(since, space), plain_from(before, space)))
 
 
 def _run(see: Sees, binding: Binding, body: Node | None, scope: Scope) -> tuple[Listing, Scope]:
