@@ -224,7 +224,7 @@ def told(request: UserListRequest, *, file_name: str) -> Mapping[str, Any]:
         "charset": request.charset,
         "file_name": file_name,
         "segment": request.segment_id,
-        "properties": [column.property.number for column in request.columns],
+        "properties": {column.key: column.property.number for column in request.columns},
     }
 
 

@@ -40,8 +40,8 @@ class NumberingStore:
         """Let a numbering count that went on from another; False when that is no longer the last.
 
         Then somebody else has given numbers meanwhile, perhaps the same ones: number anew. Those
-        before it go, and their files with them, but for what unfinished jobs go by. The sandbox's
-        row stays locked until the transaction ends.
+        before it go, and their files with them, but for what unfinished jobs go by. Saving the
+        same again is fine. The sandbox's row stays locked until the transaction ends.
         """
         if await SQL["lock"].row(self._db, **_of(scope)) is None:
             raise NotFound("sandbox", scope.sandbox_name)
@@ -58,7 +58,8 @@ class NumberingStore:
             base_key=base_key,
         )
         if row is None:
-            return False
+            last = await SQL["is_last"].row(self._db, **_of(scope), key=new.key)
+            return bool(last and last["answer"])
         await SQL["forget"].rows(self._db, **_of(scope), key=new.key)
         return True
 

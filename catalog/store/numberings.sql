@@ -38,6 +38,12 @@ SELECT :sandbox_id, :organisation_id, :commit, :key, :size_bytes, :row_count,
          ORDER BY id DESC LIMIT 1) IS NOT DISTINCT FROM :base_key
 RETURNING *
 
+-- name: is_last
+-- Whether a numbering is the last of its sandbox.
+SELECT :key = (SELECT key FROM numberings
+                WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+                ORDER BY id DESC LIMIT 1) AS answer
+
 -- name: forget
 -- Forgets all but the last, and those that the plan of an unfinished job goes by.
 DELETE FROM numberings

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
 from service.engine.merging import Merge
 from service.engine.orders import ExportOrder, Part
 from service.engine.plan import Plan
 from service.engine.slices import Opening
+from service.engine.table_files import TableWriter, writing_table_part
 from service.engine.tallies import Tally
 from service.engine.writer import PartWriter, writing_part
-from service.storage.files import Files
+from service.storage.files import Files, Writing
 
 #: Is told, after every slice, the profiles in it and the bytes written since the slice before.
 Note = Callable[[int, int], None]
@@ -38,7 +39,7 @@ def run_task(
     keys = {batch: _key(order, number, batch) for batch in task.batches()}
     with ExitStack() as stack:
         writing = {
-            batch: stack.enter_context(writing_part(files, key, merge.schema))
+            batch: stack.enter_context(_writing(order, merge, number, key, files))
             for batch, key in keys.items()
         }
         writers = {batch: writer for batch, (writer, _) in writing.items()}
@@ -66,6 +67,14 @@ def run_task(
     ]
 
 
+def _writing(
+    order: ExportOrder, merge: Merge, number: int, key: str, files: Files
+) -> AbstractContextManager[tuple[PartWriter | TableWriter, Writing]]:
+    if order.table is None:
+        return writing_part(files, key, merge.schema)
+    return writing_table_part(files, key, order.table, is_first=number == 0)
+
+
 def _list(merge: Merge, tally: Tally, part_key: str, files: Files) -> str | None:
     """List the profiles of a part that are not whole, beside it; None when all are."""
     if not tally.shortened.count:
@@ -76,10 +85,11 @@ def _list(merge: Merge, tally: Tally, part_key: str, files: Files) -> str | None
 
 
 def _key(order: ExportOrder, number: int, batch: int) -> str:
-    return f"{order.folder}/part-{number:05d}-{batch:05d}.parquet"
+    suffix = "parquet" if order.table is None else order.table.format
+    return f"{order.folder}/part-{number:05d}-{batch:05d}.{suffix}"
 
 
-def _bound(writers: Mapping[int, PartWriter], most_bytes: int) -> None:
+def _bound(writers: Mapping[int, PartWriter | TableWriter], most_bytes: int) -> None:
     """Write the rows that wait, the most first, until no more than some bytes of all wait.
 
     One batch alone waits until it fills a row group, as its readers like it.

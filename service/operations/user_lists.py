@@ -9,7 +9,7 @@ from uuid import UUID
 
 from catalog import segments
 from catalog.audit import Action, ObjectKind
-from catalog.errors import InvalidField, NotFound
+from catalog.errors import InvalidField, NotFound, TooManyProperties
 from catalog.export_jobs import BUILT_IN_POLICIES, PROFILE_SCHEMA_NAME
 from catalog.jobs import JobId
 from catalog.merge_policies import AttributeMerge, IdentityGraph, MergeRules
@@ -53,8 +53,8 @@ class UserLists:
     async def submit(self, request: UserListRequest, *, by: Caller) -> UserList:
         """Pin what a list will read and queue it, in the caller's sandbox.
 
-        Refuses with NotFound when there is no such segment, with InvalidField when there are too
-        many columns or one of them is no leaf any more, with TooManyJobs when as many jobs wait as
+        Refuses with NotFound when there is no such segment, with TooManyProperties, with
+        InvalidField when a column is no leaf any more, with TooManyJobs when as many jobs wait as
         may. A segment that was never evaluated is not refused: the job says so.
         """
         columns = _distinct(request)
@@ -136,9 +136,7 @@ def _distinct(request: UserListRequest) -> tuple[Column, ...]:
     columns = {column.key: column for column in request.columns}
     asked = [one for one in columns.values() if one.property.path != request.having]
     if len(asked) > MOST_COLUMNS:
-        raise InvalidField(
-            "properties", f"{len(asked)} were asked for: an export has at most {MOST_COLUMNS}"
-        )
+        raise TooManyProperties(len(asked), most=MOST_COLUMNS)
     return tuple(columns.values())
 
 

@@ -1,0 +1,91 @@
+"""Values of flat columns as text: cells of CSV, and values in lines of JSON. Columns at a time.
+
+Numbers, dates and instants are spelled as :func:`pyarrow.csv.write_csv` spells them. A list is
+spelled as JSON, in a cell too, where the quotes in it are doubled as any.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.engine.arrow_types import Column
+
+#: What a spreadsheet takes for a formula when it is the first character of a cell.
+_FORMULA = r"^[=+\-@\t\r]"
+_GUARD = "'"
+#: What JSON has short escapes for; other control characters are rare and have long ones.
+_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+_CONTROL = r"[\x00-\x1f]"
+
+
+def csv_cells(column: Column, *, is_guarded: bool) -> Column:
+    """Give a column as the writer of CSV takes it: lists as text, texts guarded if they must be."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        column = json_lists(column)
+    return guarded(column) if is_guarded else column
+
+
+def guarded(column: Column) -> Column:
+    """Put an apostrophe before texts that a spreadsheet would take for formulas."""
+    if isinstance(column, pa.DictionaryArray):
+        return pa.DictionaryArray.from_arrays(column.indices, guarded(column.dictionary))
+    if not _is_text(column.type):
+        return column
+    is_formula = pc.match_substring_regex(column, _FORMULA)
+    if not pc.any(is_formula).as_py():
+        return column
+    return pc.if_else(is_formula, together(_GUARD, column), column)
+
+
+def json_lists(column: Column) -> Column:
+    """Spell lists of plain values as JSON; null where the list is."""
+    start, stop = int(column.offsets[0].as_py()), int(column.offsets[-1].as_py())
+    values = json_values(column.values.slice(start, stop - start))
+    offsets = pc.subtract(column.offsets, column.offsets[0]).cast(pa.int64())
+    lists = pa.LargeListArray.from_arrays(offsets, values.cast(pa.large_string()))
+    comma = pa.scalar(",", pa.large_string())
+    joined = together("[", pc.binary_join(lists, comma), "]")
+    return pc.if_else(column.is_valid(), joined, pa.scalar(None, joined.type))
+
+
+def json_values(column: Column) -> Column:
+    """Spell values as JSON, ``null`` where there is none. Never null itself."""
+    type = column.type
+    if isinstance(column, pa.DictionaryArray):
+        words = json_values(column.dictionary)
+        return words.take(column.indices).fill_null("null")
+    if pa.types.is_list(type) or pa.types.is_large_list(type):
+        return json_lists(column).fill_null("null")
+    if pa.types.is_boolean(type) or pa.types.is_integer(type):
+        return column.cast(pa.string()).fill_null("null")
+    if pa.types.is_floating(type):
+        # JSON has no word for what is no number.
+        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, type))
+        return finite.cast(pa.string()).fill_null("null")
+    if not _is_text(type):
+        column = column.cast(pa.string())
+    return together('"', _escaped(column), '"').fill_null("null")
+
+
+def together(*parts: str | Column) -> Column:
+    """Put texts together row by row, null where any is; with 64-bit offsets where any has them."""
+    columns = [part for part in parts if not isinstance(part, str)]
+    is_large = any(pa.types.is_large_string(column.type) for column in columns)
+    type = pa.large_string() if is_large else pa.string()
+    typed = [pa.scalar(p, type) if isinstance(p, str) else p.cast(type) for p in parts]
+    return pc.binary_join_element_wise(*typed, pa.scalar("", type))
+
+
+def _escaped(column: Column) -> Column:
+    for raw, escaped in _ESCAPES:
+        column = pc.replace_substring(column, raw, escaped)
+    if not pc.any(pc.match_substring_regex(column, _CONTROL)).as_py():
+        return column
+    for code in range(0x20):
+        column = pc.replace_substring(column, chr(code), f"\\u{code:04x}")
+    return column
+
+
+def _is_text(type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type) or pa.types.is_large_string(type))
