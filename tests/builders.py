@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
@@ -11,6 +11,7 @@ from catalog.batches import Batch, NewBatch
 from catalog.export_jobs import BUILT_IN_POLICIES, PROFILE_SCHEMA_NAME, UNMERGED_POLICY
 from catalog.jobs import Job, JobKind, WorkerId
 from catalog.organisations import Caller, ClientId, Scope
+from catalog.schemas import Field
 from catalog.segment_jobs import SegmentJob, SegmentsOfPolicy, SegmentToEvaluate
 from catalog.segments import RuleFormat, SegmentDraft
 from catalog.store.batches import BatchStore
@@ -85,7 +86,12 @@ async def a_segment(db: Connection, scope: Scope, rule: str = "true", **told: An
 
 
 async def a_segment_job(
-    db: Connection, scope: Scope, *, rules: Mapping[str, str], policy_id: str = UNMERGED_POLICY
+    db: Connection,
+    scope: Scope,
+    *,
+    rules: Mapping[str, str],
+    policy_id: str = UNMERGED_POLICY,
+    profile_fields: Sequence[Field] = (),
 ) -> SegmentJob:
     """A queued job that evaluates segments under one policy; ``rules`` are by segment."""
     segments = [SegmentToEvaluate(id=id, version=1, rule=rule) for id, rule in rules.items()]
@@ -99,7 +105,11 @@ async def a_segment_job(
     return await SegmentJobStore(db).submit(
         by,
         policies=[policy],
-        shapes={"profile_fields": [], "event_fields": [], "namespaces": {}},
+        shapes={
+            "profile_fields": [field.to_json() for field in profile_fields],
+            "event_fields": [],
+            "namespaces": {},
+        },
         echo={},
         snapshot=await StoreFileStore(db).snapshot(scope),
     )
