@@ -81,7 +81,10 @@ class Segments:
             if draft.name != old.name:
                 await _check_name(segments, draft.name, by.scope)
             await AuditStore(db).note(by, Action.CHANGE, ObjectKind.SEGMENT, id)
-            return await segments.revise(by.scope, id, draft, rule=rule, actor=by.client_id)
+            new = await segments.revise(by.scope, id, draft, rule=rule, actor=by.client_id)
+            if new.merge_policy_id != old.merge_policy_id:
+                await MembershipStore(db).forget(by.scope, [id])  # which are of other profiles
+            return new
 
     async def remove(self, id: str, *, by: Caller) -> None:
         """Remove a segment; exports that are submitted from now on know no member of it."""
