@@ -23,8 +23,10 @@ class Access(StrEnum):
     SEGMENTS_WRITE = "segments:write"  # and evaluate them
     EXPORTS_READ = "exports:read"
     EXPORTS_WRITE = "exports:write"  # submit and cancel
-    PROPERTIES_READ = "properties:read"  # and projects, spaces and tokens of one's own
+    PROPERTIES_READ = "properties:read"  # and projects and spaces
     PROPERTIES_WRITE = "properties:write"
+    TOKENS_READ = "tokens:read"  # one's own personal ones, never what they are
+    TOKENS_WRITE = "tokens:write"  # make and revoke one's own
     DATA_READ = "data:read"  # rows: downloads, previews, profiles
     AUDIT_READ = "audit:read"  # who did what
 

@@ -22,6 +22,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from service.app import written
+from service.surfaces.growingio.callers import speaks_at
 
 FILE = Path(__file__).parents[1] / "openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -153,7 +154,8 @@ def _broken_promises(request: web.Request, response: web.StreamResponse) -> Iter
         if response.status not in {400, 401, 403, 404, 405, 414, 503}:
             yield f"{response.status} from a route the specification does not have"
         else:
-            yield from _wrong_body(response, {"$ref": "#/components/schemas/Problem"})
+            body = "GioFailure" if speaks_at(request.path.lower()) else "Problem"
+            yield from _wrong_body(response, {"$ref": f"#/components/schemas/{body}"})
         return
     promised = operation.responses.get(response.status)
     if promised is None:

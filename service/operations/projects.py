@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from catalog.audit import Action, ObjectKind
@@ -15,6 +16,9 @@ from catalog.store.organisations import OrganisationStore
 from catalog.store.properties import PropertyStore
 from catalog.store.spaces import SpaceStore
 from service.operations.hash_ids import HashIdSource, Noun
+
+#: It stands in headers of other dialects.
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 class Projects:
@@ -30,7 +34,11 @@ class Projects:
             return await OrganisationStore(db).sandboxes(by.scope.organisation_id)
 
     async def open(self, name: str, title: str, *, by: Caller) -> Sandbox:
-        """Make a project, or return the one that has the name."""
+        """Make a project, or return the one that has the name; refuses a name that is none."""
+        if not _KEY.fullmatch(name):
+            raise InvalidField(
+                "key", "must have 1 to 63 letters, digits, _ and -, the first no mark"
+            )
         async with self._database.transaction() as db:
             made = await OrganisationStore(db).open_sandbox(
                 by.scope.organisation_id, name, title=title

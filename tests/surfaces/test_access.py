@@ -12,20 +12,28 @@ from catalog.access import ALL, Access
 from catalog.organisations import Scope
 from catalog.store.database import Connection, Database
 from service.app import ROUTES, application
-from service.surfaces.adobe.access import NEEDS
+from service.surfaces.adobe import access as adobe
+from service.surfaces.growingio import access as growingio
 from service.surfaces.http import Operations, answer
 from tests.specification import BY_ROUTE, OPERATIONS, template
 from tests.surfaces.client import HttpClient, TestClient, headers_for, problem
 
 GUARDED = [route for route in ROUTES if route.path.startswith("/data/")]
+NEEDS = adobe.NEEDS
+
+#: The same of GrowingIO's dialect.
+BY_TOKEN = [
+    route for route in ROUTES if route.path.startswith(("/v1/api/", "/v2/api/", "/download"))
+]
 
 
 def test_every_guarded_call_stands_in_the_table_and_no_other():
     assert {route.handler for route in GUARDED} == set(NEEDS)
+    assert {route.handler for route in BY_TOKEN} == set(growingio.NEEDS)
 
 
 def test_every_scope_is_good_for_something():
-    assert set(NEEDS.values()) == ALL
+    assert {*NEEDS.values(), *growingio.NEEDS.values()} == ALL
 
 
 #: Questions that are too long for an address.
@@ -40,6 +48,8 @@ ASKED_BY_POST = {
 def test_whoever_may_only_read_changes_nothing():
     reads = [route for route in GUARDED if NEEDS[route.handler].endswith(":read")]
     assert {route.path for route in reads if route.method != "GET"} == ASKED_BY_POST
+    by_token = [route for route in BY_TOKEN if growingio.NEEDS[route.handler].endswith(":read")]
+    assert {route.method for route in by_token} == {"GET"}
 
 
 def test_the_specification_names_the_scope_of_each_call():
@@ -54,7 +64,13 @@ def test_the_specification_names_the_scope_of_each_call():
     }
     # HEAD is answered by what answers GET, and may have a description of its own.
     assert meant.items() <= said.items()
-    assert set().union(*said.values()) == {each.value for each in ALL}
+
+
+def test_the_specification_names_the_scope_of_each_call_by_token():
+    for route in BY_TOKEN:
+        operation = BY_ROUTE[route.method, template(route.path)]
+        needed = growingio.NEEDS[route.handler].value
+        assert operation.document["security"] == [{"token": [needed]}], operation.id
 
 
 @pytest.fixture

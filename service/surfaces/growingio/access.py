@@ -35,9 +35,9 @@ NEEDS: Mapping[Handler, Access] = {
     segments.listing: Access.SEGMENTS_READ,
     segments.put: Access.SEGMENTS_WRITE,
     segments.show: Access.SEGMENTS_READ,
-    tokens.listing: Access.PROPERTIES_READ,
-    tokens.make: Access.PROPERTIES_READ,
-    tokens.revoke: Access.PROPERTIES_READ,
+    tokens.listing: Access.TOKENS_READ,
+    tokens.make: Access.TOKENS_WRITE,
+    tokens.revoke: Access.TOKENS_WRITE,
 }
 
 

@@ -82,6 +82,10 @@ def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
             return {"Retry-After": str(ceil(refusal.retry_after.total_seconds()))}
         case errors.Unavailable():  # not OutcomeUnknown: its caller must look
             return {"Retry-After": "1"}
+        case errors.InsufficientScope():
+            return {
+                "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{refusal.needed}"'
+            }
         case errors.TooSlow():
             return {"Connection": "close"}
     if status is HTTPStatus.UNAUTHORIZED:

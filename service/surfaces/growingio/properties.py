@@ -63,8 +63,8 @@ async def compute(request: web.Request) -> web.Response:
 
 def _kind(request: web.Request) -> PropertyKind:
     resource = request.match_info.route.resource
-    written = resource.canonical.split("/") if resource is not None else []
-    return next(kind for name, kind in wire.COLLECTIONS.items() if name in written)
+    written = resource.canonical if resource is not None else ""
+    return next(kind for name, kind in wire.COLLECTIONS.items() if f"/{name}" in written)
 
 
 async def _found(request: web.Request) -> Property:
