@@ -30,11 +30,6 @@ LEFT_OUT = {
     "9 DELETE": "entities are removed with their batches and data sets",
     "12.2 `DataIngestion.streamMessage(s)`": "there is no streaming ingestion",
     "12.2 `QueryService.connection`": "there is no query service",
-    "12.2 `Segmentation.createJob/getJob/getJobs/deleteJob`": "segments are to come",
-    "12.2 `Segmentation.getSegments/createSegment/getSegment/updateSegment/deleteSegment`": (
-        "segments are to come"
-    ),
-    "12.4 `getSegments` asks page 0": "segments are to come",
 }
 
 
