@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import Chunks, Column, has_column
 from service.engine.ranking import Bools, Ints
-from service.engine.vocabulary import Vocabulary
+from service.engine.vocabulary import Vocabulary, Worded
 
 #: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
 #: before they are joined; the writer narrows them again, row group by row group.
@@ -47,7 +47,6 @@ class Stack:
         self.tables = [tables[number] for number in filled]
         self._files = [files[number] for number in filled] if vocabulary else []
         self.row_count = sum(table.num_rows for table in self.tables)
-        self._file_of_rows: dict[tuple[int, ...], Ints] = {}
         holders: dict[str, list[int]] = {}
         for number, table in enumerate(self.tables):
             for name in table.schema.names:
@@ -75,23 +74,15 @@ class Stack:
         return moved
 
     def column(self, name: str, type: pa.DataType) -> Chunks:
-        """Give the column of those tables that hold it, stacked and in one type.
-
-        Of a column with words these are codes, which :meth:`spelt` turns into words.
-        """
+        """Give a column without words of those tables that hold it, stacked and in one type."""
         held = [self.tables[number].column(name) for number in self.holders(name)]
-        if self._has_words(name):
-            codes = [chunk.indices for column in held for chunk in column.chunks]
-            if len({chunk.type for chunk in codes}) > 1:
-                codes = [chunk.cast(pa.int32()) for chunk in codes]
-            return pa.chunked_array(codes, codes[0].type if codes else pa.int32())
         chunks = [widened(chunk, type) for column in held for chunk in column.chunks]
         return pa.chunked_array(chunks, type)
 
     def values(self, name: str, type: pa.DataType, rows: Ints) -> Column:
         """Give a column at some rows, null where a row's table lacks it or the row is -1."""
         values = self.values_spelt(name, type, rows)
-        return values.cast(type) if self._has_words(name) else values
+        return values.cast(type) if pa.types.is_dictionary(values.type) else values
 
     def values_spelt(self, name: str, type: pa.DataType, rows: Ints) -> Column:
         """Give the same values, as a dictionary where the column has words."""
@@ -99,27 +90,16 @@ class Stack:
         moved = self.rows_within(holders)
         if moved is not None:
             rows = np.where(rows < 0, -1, moved[rows])
-        return self.spelt(name, pick(self.column(name, type), rows), rows)
+        words = self.words(name)
+        return pick(self.column(name, type), rows) if words is None else words.at(rows)
 
-    def spelt(self, name: str, picked: Column, rows: Ints) -> Column:
-        """Give the words of what was picked at some rows of a column's holders, if it has some."""
-        if self._vocabulary is None or not self._has_words(name):
-            return picked
-        holders = self.holders(name)
-        if not holders:
-            return self._vocabulary.spelt(name, picked, np.zeros(len(picked), np.int64))
-        return self._vocabulary.spelt(name, picked, self._files_of(holders)[rows])
-
-    def _has_words(self, name: str) -> bool:
-        return self._vocabulary is not None and name in self._vocabulary.words
-
-    def _files_of(self, holders: tuple[int, ...]) -> Ints:
-        """Give for each row of some tables the place of its file."""
-        if holders not in self._file_of_rows:
-            counts = [self.tables[number].num_rows for number in holders]
-            files = np.array([self._files[number] for number in holders])
-            self._file_of_rows[holders] = np.repeat(files, counts)
-        return self._file_of_rows[holders]
+    def words(self, name: str) -> Worded | None:
+        """Give a column that has words, of those tables that hold it; None of other columns."""
+        if self._vocabulary is None or name not in self._vocabulary.words:
+            return None
+        held = self.holders(name)
+        columns = [(self._files[number], self.tables[number].column(name)) for number in held]
+        return self._vocabulary.worded(name, columns)
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every table holds."""

@@ -49,7 +49,7 @@ def folded(
     rank[weakest_first] = np.arange(len(weakest_first))
     place = np.empty_like(rank)
     stands = np.empty(len(rank), np.bool_)
-    for number in np.unique(dataset):
+    for number in np.flatnonzero(np.bincount(dataset)):
         rows = weakest_first[dataset[weakest_first] == number]
         keys, ranks = key[rows], rank[rows]
         # Of several assignments to one place NumPy keeps the last: here the strongest row.
@@ -74,6 +74,7 @@ class Contest:
         self._profiles = profiles[self._starts]
         self._sorted_profiles = profiles
         self.profile_count = profile_count
+        self._weaker: list[Ints] = []
 
     @classmethod
     def between(cls, rows: Ints, profiles: Ints, profile_count: int, *strength: Ints) -> Contest:
@@ -95,35 +96,39 @@ class Contest:
         """
         if not len(self._rows):
             return np.full(self.profile_count, -1)
-        at = self._ends.copy()
-        rows: Ints = self._rows[at]
+        rows: Ints = self._behind(0)
         if is_valid is not None:
-            self._look_back(at, rows, is_valid)
+            rows = rows.copy()
+            self._look_back(rows, is_valid)
         if len(rows) == self.profile_count:
             return rows
         winners = np.full(self.profile_count, -1)
         winners[self._profiles] = rows
         return winners
 
-    def _look_back(self, at: Ints, rows: Ints, is_valid: Bools) -> None:
+    def _look_back(self, rows: Ints, is_valid: Bools) -> None:
         """Put in place of every row without a value the next weaker one that has; -1 if none.
 
-        ``at`` are the places of ``rows``; both are changed.
+        ``rows`` are changed.
         """
         pending = np.flatnonzero(~is_valid[rows])
-        for _ in range(LOOKS_BACK):
-            has_weaker = at[pending] > self._starts[pending]
-            rows[pending[~has_weaker]] = -1
-            pending = pending[has_weaker]
+        for back in range(1, LOOKS_BACK + 1):
             if not len(pending):
                 return
-            at[pending] -= 1
-            rows[pending] = self._rows[at[pending]]
-            pending = pending[~is_valid[rows[pending]]]
+            weaker = self._behind(back)[pending]
+            rows[pending] = weaker
+            pending = pending[~is_valid[weaker] & (weaker >= 0)]
         if len(pending):
             last = np.where(is_valid[self._rows], np.arange(len(self._rows)), -1)
             last = np.maximum.reduceat(last, self._starts)[pending]
             rows[pending] = np.where(last < 0, -1, self._rows[last])
+
+    def _behind(self, back: int) -> Ints:
+        """Give each profile's row so many places behind its strongest, -1 where it has none."""
+        while len(self._weaker) <= back:
+            at = self._ends - len(self._weaker)
+            self._weaker.append(np.where(at < self._starts, -1, self._rows[at]))
+        return self._weaker[back]
 
 
 def last_ingested(

@@ -18,9 +18,12 @@ class Leaves:
 
     def merged(self, path: str, field: Field) -> Column:
         """Give the winning value of each profile."""
+        contest = self._among(self._stack.holders(path))
+        words = self._stack.words(path)
+        if words is not None:
+            return words.at(contest.winners(words.is_valid))
         column = self._stack.column(path, arrow_type(field))
-        winners = self._among(self._stack.holders(path)).winners(validity(column))
-        return self._stack.spelt(path, pick(column, winners), winners)
+        return pick(column, contest.winners(validity(column)))
 
     def _among(self, holders: tuple[int, ...]) -> Contest:
         if holders not in self._within:

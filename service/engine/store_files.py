@@ -286,6 +286,8 @@ class StoreFile:
         #: The columns as they were given to the writer: texts are texts, however stored.
         self.schema: pa.Schema = pa.schema([self._given(field) for field in last.schema])
         self._prefixes = np.array(self.layout.prefixes, np.uint64)
+        #: The group that was sliced last: its number, the columns asked for, and its rows.
+        self._sliced: tuple[int, int, Sequence[str], pa.Table, Uint64s] | None = None
 
     def let_go(self) -> None:
         """Give back the memory of what was read, where the file is mapped; it stays good."""
@@ -327,12 +329,23 @@ class StoreFile:
 
     def worded_slice(self, prefix: int, depth: int, columns: Sequence[str]) -> pa.Table:
         """Read the same rows, with dictionaries where texts are stored as words; never copies."""
-        rows = self._read(*self._groups_of(prefix, depth), columns)
-        if depth <= self.layout.depth or not rows.num_rows:
-            return rows
-        keys = rows.column(self.layout.cut_at).to_numpy()
+        first, stop = self._groups_of(prefix, depth)
+        if depth <= self.layout.depth or first == stop:
+            return self._read(first, stop, columns)
+        rows, keys = self._to_be_sliced(first, stop, columns)
         start = _position(keys, first_key(prefix, depth))
         return rows.slice(start, _position(keys, first_key(prefix + 1, depth)) - start)
+
+    def _to_be_sliced(
+        self, first: int, stop: int, columns: Sequence[str]
+    ) -> tuple[pa.Table, Uint64s]:
+        """Give groups and the keys they are cut at: one slice after another is of the same."""
+        last = self._sliced
+        if last is None or last[:2] != (first, stop) or last[2] is not columns:
+            rows = self._read(first, stop, columns)
+            last = (first, stop, columns, rows, rows.column(self.layout.cut_at).to_numpy())
+            self._sliced = last
+        return last[3], last[4]
 
     def _groups_of(self, prefix: int, depth: int) -> tuple[int, int]:
         finer = self.layout.depth - depth

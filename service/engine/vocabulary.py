@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.engine.arrow_types import Column
-from service.engine.ranking import Ints
+from service.engine.arrow_types import Chunks, Column
+from service.engine.ranking import Bools, Ints
 from service.engine.store_files import StoreFile
 
 #: Distinct words of one column. Parts have them all in every row group, so they should be few
@@ -67,24 +68,66 @@ class Vocabulary:
             }
         )
 
-    def spelt(self, name: str, codes: Column, files: Ints) -> Column:
-        """Give the words of a text for the codes that files have for them, as a dictionary.
+    def worded(self, name: str, columns: Sequence[tuple[int, Chunks]]) -> Worded:
+        """Number columns of files, each with its file's place, by the words of a text."""
+        chunks = [(file, chunk) for file, column in columns for chunk in column.chunks]
+        row_count = sum(len(chunk) for _, chunk in chunks)
+        numbers = np.empty(row_count, np.int32)
+        is_valid = None
+        if any(chunk.null_count for _, chunk in chunks):
+            is_valid = np.ones(row_count, np.bool_)
+        start = 0
+        for file, chunk in chunks:
+            rows = slice(start, start + len(chunk))
+            own = self._numbers[name][slice(*self._firsts[name][file : file + 2])]
+            bitmap, codes = _codes(chunk)
+            if not len(own):
+                numbers[rows] = 0
+            else:  # what lies under a null may be no code at all
+                own.take(codes, mode="clip", out=numbers[rows])
+            if is_valid is not None and chunk.null_count:
+                is_valid[rows] = bitmap
+            start += len(chunk)
+        return Worded(numbers=numbers, is_valid=is_valid, words=self.words[name])
 
-        ``files`` has the place of the file of each code; of nulls, any.
-        """
-        size = codes.type.bit_width // 8
-        _, data = codes.buffers()
-        own = np.frombuffer(data, f"u{size}", len(codes), codes.offset * size)
-        at = self._firsts[name][files] + own
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worded:
+    """A column of texts as numbers of words."""
+
+    #: Of nulls, any.
+    numbers: npt.NDArray[np.int32]
+    #: Null when all are.
+    is_valid: Bools | None
+    words: Column
+
+    def at(self, rows: Ints) -> Column:
+        """Give the texts at some rows as a dictionary, null where the row is -1."""
+        if not len(self.numbers):
+            nulls = pa.nulls(len(rows), pa.int32())
+            return pa.DictionaryArray.from_arrays(nulls, self.words)
+        present = rows >= 0
+        if self.is_valid is not None:
+            present &= self.is_valid[rows]
         bitmap = None
-        if codes.null_count:
-            present = codes.is_valid().to_numpy(zero_copy_only=False)
-            at *= present  # what lies under a null may be no code at all
+        if not present.all():
             bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
-        numbers = pa.py_buffer(self._numbers[name][at])
-        return pa.DictionaryArray.from_arrays(
-            pa.Array.from_buffers(pa.int32(), len(codes), [bitmap, numbers]), self.words[name]
+        numbers = pa.Array.from_buffers(
+            pa.int32(), len(rows), [bitmap, pa.py_buffer(self.numbers[rows])]
         )
+        return pa.DictionaryArray.from_arrays(numbers, self.words, safe=False)
+
+
+def _codes(chunk: Column) -> tuple[Bools | bool, npt.NDArray[np.unsignedinteger]]:
+    """Give which values of a dictionary are there, and their codes, without copying these."""
+    bitmap, codes = chunk.buffers()
+    size = chunk.type.index_type.bit_width // 8
+    own = np.frombuffer(codes, f"u{size}", len(chunk), chunk.offset * size)
+    if bitmap is None or not chunk.null_count:
+        return True, own
+    before = chunk.offset % 8
+    bits = np.frombuffer(bitmap, np.uint8, -(-(before + len(chunk)) // 8), chunk.offset // 8)
+    return np.unpackbits(bits, bitorder="little")[before : before + len(chunk)].view(np.bool_), own
 
 
 def _words_in(files: Sequence[StoreFile], name: str) -> dict[int, Column]:

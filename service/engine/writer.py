@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.engine.columns import widened
+from service.engine.projection import EVENTS_COLUMN
 from service.storage.files import Files, Writing
 
 #: Readers skip and share work by row groups: with fewer rows their headers weigh, with many
@@ -18,6 +19,9 @@ from service.storage.files import Files, Writing
 GROUP_ROWS = 128 << 10
 #: Readers that want some rows of a group read whole pages.
 PAGE_ROWS = 64 << 10
+
+#: Values of identities, of which next to none is in two profiles.
+_UNIQUE = ("identityMap.key_value.value.list.element.id", "identities.list.element.id")
 
 
 class PartWriter:
@@ -91,18 +95,38 @@ def writing_part(files: Files, key: str, schema: pa.Schema) -> Iterator[tuple[Pa
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:
-    """Give the Parquet paths of texts, which a dictionary may serve; numbers only pay for it."""
-    return [path for field in schema for path in _text_paths(field.name, field.type)]
+    """Give the Parquet paths of texts that a dictionary may serve.
+
+    Numbers only pay for it. So do texts that came without one: they had too many words.
+    """
+    paths: list[str] = []
+    for field in schema:
+        if field.name == EVENTS_COLUMN:
+            paths += _texts_below(f"{field.name}.list.element", field.type.value_type)
+        else:
+            paths += _texts_below(field.name, field.type)
+    return [path for path in paths if path not in _UNIQUE]
 
 
-def _text_paths(path: str, type: pa.DataType) -> Iterable[str]:
-    if pa.types.is_dictionary(type) or pa.types.is_string(type):
+def _texts_below(path: str, type: pa.DataType) -> Iterable[str]:
+    """Give the texts of a leaf or an object; only within lists and maps are they plain."""
+    if pa.types.is_dictionary(type):
         yield path
     elif pa.types.is_struct(type):
         for field in type:
-            yield from _text_paths(f"{path}.{field.name}", field.type)
+            yield from _texts_below(f"{path}.{field.name}", field.type)
+    elif not pa.types.is_string(type):
+        yield from _plain_texts(path, type)
+
+
+def _plain_texts(path: str, type: pa.DataType) -> Iterable[str]:
+    if pa.types.is_string(type):
+        yield path
+    elif pa.types.is_struct(type):
+        for field in type:
+            yield from _plain_texts(f"{path}.{field.name}", field.type)
     elif pa.types.is_map(type):
-        yield from _text_paths(f"{path}.key_value.key", type.key_type)
-        yield from _text_paths(f"{path}.key_value.value", type.item_type)
+        yield from _plain_texts(f"{path}.key_value.key", type.key_type)
+        yield from _plain_texts(f"{path}.key_value.value", type.item_type)
     elif pa.types.is_list(type):
-        yield from _text_paths(f"{path}.list.element", type.value_type)
+        yield from _plain_texts(f"{path}.list.element", type.value_type)
