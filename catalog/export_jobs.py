@@ -56,7 +56,8 @@ class ExportRequest:
     schema_name: str
     #: Paths asked for; empty means every field.
     fields: tuple[Path, ...] = ()
-    #: Null: the default policy of the sandbox, or no merging when it has none.
+    #: Null: that of the segments asked for, else the default policy of the sandbox, or no merging
+    #: when it has none.
     merge_policy_id: str | None = None
     merge_policy_version: int | None = None
     #: Null: no events at all.
@@ -67,6 +68,9 @@ class ExportRequest:
     with_empty_profiles: bool = False
     #: Null: every profile.
     segments: SegmentFilter | None = None
+    #: Evaluate the segments that are defined under the policy, for this export alone, before
+    #: anything is decided by them.
+    is_evaluated: bool = False
     #: The caller's own words, kept to be echoed in every answer.
     echo: Mapping[str, Any]
 

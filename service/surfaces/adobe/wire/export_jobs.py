@@ -192,6 +192,7 @@ class NewExportJob(Asked):
             updated_after=self.filter.from_ingest_timestamp,
             with_empty_profiles=self.filter.empty_profiles,
             segments=self.filter.choice(is_split=self.destination.segment_per_batch),
+            is_evaluated=self.evaluation_info.segmentation,
             echo=self.model_dump(mode="json", by_alias=True, exclude_unset=True),
         )
 
