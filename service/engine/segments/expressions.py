@@ -40,6 +40,7 @@ from catalog.pql.nodes import (
 )
 from service.engine.arrow_types import Column
 from service.engine.segments import instants, listing, texts
+from service.engine.segments.asked_distances import asked_distance
 from service.engine.segments.comparing import aligned, compared, intersecting, is_in, subset
 from service.engine.segments.numbers import calculated
 from service.engine.segments.scopes import Bound, Evaluates, Memory, Scope
@@ -166,6 +167,11 @@ def _chosen_list(then: Value, otherwise: Value, yes: Any, no: Any) -> Listing:
 
 
 def _compare(see: Sees, node: Compare, scope: Scope) -> Value:
+    asked = asked_distance(node, node.comparison)
+    if asked is not None:
+        start, end = _plain(see, asked.start, scope), _plain(see, asked.end, scope)
+        if start.space.is_constant or end.space.is_constant:
+            return instants.within_distance(start, end, asked.least, asked.most)
     return compared(node.comparison, see.value(node.left, scope), see.value(node.right, scope))
 
 

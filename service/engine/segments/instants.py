@@ -84,6 +84,27 @@ def distance(unit: Unit, start: Plain, end: Plain) -> Plain:
     return Plain(space, pa.array(whole + (until - low) / (high - low), mask=~known))
 
 
+def within_distance(start: Plain, end: Plain, least: int, most: int) -> Plain:
+    """Say whether an instant lies so far after another, in microseconds; one of both is constant.
+
+    Only one of the bounds counts, that which is no :data:`~asked_distances.FAR`.
+    """
+    is_far_enough, limit = (
+        (pc.greater_equal, least) if abs(least) < abs(most) else (pc.less_equal, most)
+    )
+    since, until = instants(start.column), instants(end.column)
+    if start.space.is_constant:
+        shift = _instants(*_moved(since, limit))
+        return Plain(end.space, is_far_enough(until, shift[0]))
+    mirrored = pc.less_equal if is_far_enough is pc.greater_equal else pc.greater_equal
+    return Plain(start.space, mirrored(since, _instants(*_moved(until, -limit))[0]))
+
+
+def _moved(column: Column, by: int) -> tuple[Ints, Bools]:
+    numbers, known = micros(column)
+    return numbers + by, known
+
+
 def micros(column: Column) -> tuple[Ints, Bools]:
     """Give instants as microseconds since 1970, 0 where there is none, and mark where one is."""
     numbers = instants(column).view(pa.int64())

@@ -15,7 +15,7 @@ from service.engine.kernel import text_ranks
 from service.engine.ranking import Bools, Ints, ordered, run_numbers, run_starts
 from service.engine.segments.comparing import codes_of, shared
 from service.engine.segments.numbers import doubles, exact_sums
-from service.engine.segments.spaces import Space, Truth, innermost, unpacked
+from service.engine.segments.spaces import Space, Truth, innermost, places, unpacked
 from service.engine.segments.values import (
     Listing,
     Mapping,
@@ -31,9 +31,8 @@ from service.engine.segments.values import (
 
 def filtered(lists: Listing, truth: Truth) -> Listing:
     """Keep the elements of which something is true."""
-    flags = truth.seen_from(lists.within).flags()
-    rows = lists.rows()
-    kept = rows[flags[rows]]
+    truth = truth.seen_from(lists.within)
+    kept = places(truth.marks) if lists.kept is None else lists.kept[truth.flags()[lists.kept]]
     return Listing(lists.space, lists.within, lists.element, kept, lists.is_null)
 
 

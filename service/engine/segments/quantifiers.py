@@ -18,8 +18,8 @@ from service.engine.ranking import Bools, Ints, run_offsets
 from service.engine.segments import chunks
 from service.engine.segments.scopes import Bound, Evaluates, Memory, Scope
 from service.engine.segments.shapes import conjuncts
-from service.engine.segments.spaces import Space, Truth, any_within, both, innermost
-from service.engine.segments.spans import Span, reached, span_of
+from service.engine.segments.spaces import Space, Truth, any_within, both, innermost, places
+from service.engine.segments.spans import Elements, Span, reached, span_of
 from service.engine.segments.values import Listing, Value, moved, seen_from
 
 
@@ -41,8 +41,8 @@ class _Opened:
         """Give the rows of elements that meet all that is said of them alone."""
         if not self.truths:
             return lists.rows()
-        flags = _together(self.truths).flags()
-        return np.flatnonzero(flags) if lists.kept is None else lists.kept[flags[lists.kept]]
+        truth = _together(self.truths)
+        return places(truth.marks) if lists.kept is None else lists.kept[truth.flags()[lists.kept]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,8 +219,12 @@ class _Search:
             if span is None:
                 return False
         assert span is not None
-        possible = opened.still_possible(lists)
-        truth = reached(self._see, span, self._along(opened.chain), lists, possible, scope, space)
+        elements = Elements(lists, opened.still_possible(lists), self._along(opened.chain))
+        if other is None or other.lists is None:
+            rows = np.arange(space.count)
+        else:
+            rows = other.still_possible(other.lists)
+        truth = reached(self._see, span, elements, scope, space, rows)
         if truth is None:
             return False
         if other is None:

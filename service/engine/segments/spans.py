@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from pyarrow import types as pt
 
 from catalog.pql.nodes import Between, Compare, Comparison, Distance, Literal, Node, Shifted
-from service.engine.ranking import Bools, Ints
-from service.engine.segments.comparing import MIRRORED
+from service.engine.ranking import Bools, Ints, run_starts
+from service.engine.segments.asked_distances import FAR, asked_distance
 from service.engine.segments.instants import LENGTHS, micros
 from service.engine.segments.scopes import Evaluates, Scope
 from service.engine.segments.shapes import Shapes
@@ -26,8 +27,16 @@ _NEGATED = {
     Comparison.GREATER: Comparison.AT_MOST,
     Comparison.AT_LEAST: Comparison.LESS,
 }
-#: Larger than any distance of two instants of the years 1 to 9999, and far from overflow.
-_FAR = 1 << 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Elements:
+    """The elements among which one is looked for."""
+
+    lists: Listing
+    #: Those that count.
+    possible: Ints
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +77,19 @@ def span_of(shapes: Shapes, node: Node, name: str, *, wanted: bool) -> Span | No
 
 
 def _of_comparison(shapes: Shapes, node: Compare, comparison: Comparison, name: str) -> Span | None:
-    left, right = node.left, node.right
-    if isinstance(left, Literal) and isinstance(right, Distance):
-        left, right, comparison = right, left, MIRRORED[comparison]
-    if isinstance(left, Distance):
-        if not (isinstance(right, Literal) and left.unit in LENGTHS):
+    if isinstance(node.left, Distance) or isinstance(node.right, Distance):
+        asked = asked_distance(node, comparison)
+        if asked is None:
             return None
-        bounds = _distances(comparison, right.value, LENGTHS[left.unit])
-        return _between(shapes, left.start, left.end, bounds, name) if bounds else None
+        return _between(shapes, asked.start, asked.end, (asked.least, asked.most), name)
     # left - right, in whole microseconds
     bounds = {
-        Comparison.LESS: (-_FAR, -1),
-        Comparison.AT_MOST: (-_FAR, 0),
-        Comparison.GREATER: (1, _FAR),
-        Comparison.AT_LEAST: (0, _FAR),
+        Comparison.LESS: (-FAR, -1),
+        Comparison.AT_MOST: (-FAR, 0),
+        Comparison.GREATER: (1, FAR),
+        Comparison.AT_LEAST: (0, FAR),
     }[comparison]
-    return _between(shapes, right, left, bounds, name)
-
-
-def _distances(comparison: Comparison, limit: object, length: int) -> tuple[int, int] | None:
-    """Give the whole distances that compare with a number of units as they would when divided."""
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        return None
-    if not abs(limit) * length < _FAR:
-        return None
-    at = round(limit * length)
-    while (at - 1) / length >= limit:
-        at -= 1
-    while at / length < limit:
-        at += 1
-    after = at  # the first distance that is more than the limit
-    while after / length <= limit:
-        after += 1
-    return {
-        Comparison.LESS: (-_FAR, at - 1),
-        Comparison.AT_MOST: (-_FAR, after - 1),
-        Comparison.GREATER: (after, _FAR),
-        Comparison.AT_LEAST: (at, _FAR),
-    }[comparison]
+    return _between(shapes, node.right, node.left, bounds, name)
 
 
 def _between(
@@ -113,7 +97,7 @@ def _between(
 ) -> Span | None:
     """Give the span of the variable's time after the other, where ``end - start`` has bounds."""
     (start, before), (end, after) = _unshifted(start), _unshifted(end)
-    least, most = (bound if abs(bound) == _FAR else bound + before - after for bound in bounds)
+    least, most = (bound if abs(bound) == FAR else bound + before - after for bound in bounds)
     is_start, is_end = (name in shapes.free(each) for each in (start, end))
     if is_start == is_end:
         return None
@@ -136,7 +120,7 @@ def _unshifted(node: Node) -> tuple[Node, int]:
         and node.unit in LENGTHS
         and isinstance(node.amount, Literal)
         and isinstance(node.amount.value, int)
-        and abs(shift + node.amount.value * LENGTHS[node.unit]) < _FAR >> 2
+        and abs(shift + node.amount.value * LENGTHS[node.unit]) < FAR >> 2
     ):
         shift += node.amount.value * LENGTHS[node.unit]
         node = node.of
@@ -144,33 +128,29 @@ def _unshifted(node: Node) -> tuple[Node, int]:
 
 
 def reached(
-    see: Evaluates,
-    span: Span,
-    scope: Scope,
-    lists: Listing,
-    possible: Ints,
-    other_scope: Scope,
-    space: Space,
+    see: Evaluates, span: Span, inside: Elements, outside: Scope, space: Space, rows: Ints
 ) -> Truth | None:
-    """Say for the rows of a space where an element lies within a span; None if times are no times.
+    """Say of which rows, among some of a space, an element lies within a span.
 
-    Only the elements at the places ``possible`` count.
+    None if the times are no times.
     """
-    time, other = see.value(span.time, scope), see.value(span.other, other_scope)
+    lists, possible = inside.lists, inside.possible
+    time, other = see.value(span.time, inside.scope), see.value(span.other, outside)
     if not (_is_time(time) and _is_time(other)):
         return None
     assert isinstance(time, Plain)
     assert isinstance(other, Plain)
-    times, known = micros(plain_from(time, lists.within))
-    possible = possible[known[possible]]
-    owners, times = lists.within.parents[possible], times[possible]
-    at, is_known = micros(plain_from(other, space))
-    of = space.rows_in(lists.space)
-    if span.least <= -_FAR or span.most >= _FAR:
-        flags = _beyond(span, owners, times, lists.space.count, of, at)
+    times, known = micros(plain_from(time, lists.within).take(pa.array(possible)))
+    owners, times = lists.within.parents[possible][known], times[known]
+    at, is_known = micros(plain_from(other, space).take(pa.array(rows)))
+    of = space.rows_in(lists.space)[rows]
+    if span.least <= -FAR or span.most >= FAR:
+        within = _beyond(span, owners, times, lists.space.count, of, at)
     else:
-        flags = _among(span, owners, times, of, at)
-    return Truth.of(space, flags & is_known)
+        within = _among(span, owners, times, of, at)
+    flags = np.zeros(space.count, np.bool_)
+    flags[rows[within & is_known]] = True
+    return Truth.of(space, flags)
 
 
 def _is_time(value: object) -> bool:
@@ -181,15 +161,15 @@ def _beyond(span: Span, owners: Ints, times: Ints, count: int, of: Ints, at: Int
     """Compare with the earliest or the latest time of each list."""
     has_any = np.zeros(count, np.bool_)
     has_any[owners] = True
-    if span.least > -_FAR:
-        latest = np.full(count, np.iinfo(np.int64).min)
-        np.maximum.at(latest, owners, times)
-        return has_any[of] & (latest[of] >= at + span.least)
-    earliest = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, owners, times)
+    starts = run_starts(owners)
+    extreme = np.zeros(count, np.int64)
     within = has_any[of]
-    if span.most < _FAR:
-        within &= earliest[of] <= at + span.most
+    if len(starts) and span.least > -FAR:
+        extreme[owners[starts]] = np.maximum.reduceat(times, starts)
+        within &= extreme[of] >= at + span.least
+    elif len(starts) and span.most < FAR:
+        extreme[owners[starts]] = np.minimum.reduceat(times, starts)
+        within &= extreme[of] <= at + span.most
     return within
 
 

@@ -48,6 +48,8 @@ def tested(function: Function, text: Plain, other: Plain, *, is_case_sensitive: 
         return Plain(space, pa.nulls(space.count, pa.bool_()))
     if other.space.is_constant:
         sought = _lowered(spelt(other.column), is_case_sensitive)[0].as_py()
+        if sought is None:
+            return Plain(space, pa.nulls(space.count, pa.bool_()))
         test = _WITH_CONSTANT[function]
         found = by_words(
             text.column, lambda texts: test(_lowered(texts, is_case_sensitive), sought)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from catalog.unions import Union
@@ -34,6 +34,8 @@ def test_a_rule_says_of_every_profile_what_it_says_of_it_alone(pairs, monkeypatc
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
+        # To make a rule smaller takes minutes, and rarely makes it easier to read.
+        phases=set(Phase) - {Phase.shrink},
         suppress_health_check=list(HealthCheck),
     )
     @given(situations())
