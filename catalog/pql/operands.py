@@ -13,6 +13,7 @@ from catalog.pql.nodes import PROFILE, Filter, ListOf, Literal, Node, Variable
 from catalog.pql.parts import NAME, Part, joined, of_each, part, place
 from catalog.pql.problems import Problem, nearest
 from catalog.pql.scopes import Scope
+from catalog.pql.spelling import well_formed
 
 LARGEST = 2**63 - 1
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -26,6 +27,7 @@ class OperandBuilder(Transformer[Token, Part]):
         if word.type == "NAME":
             return word
         text = unescaped(word) if word.type == "ESCAPED" else unquoted(word)
+        text = well_formed(text, place(word))
         return Token("NAME", text, start_pos=word.start_pos)
 
     def arguments(self, *given: Part) -> tuple[Part, ...]:
@@ -62,9 +64,12 @@ class OperandBuilder(Transformer[Token, Part]):
         return part(at, lambda scope: replace(scope.level(len(carets), at), at=at))
 
     def parameter(self, word: Token) -> Part:
+        at = place(word)
+        if word == "$0":
+            return part(at, lambda scope: replace(scope.level(0, at), at=at))
         if word != "$1":
-            raise Problem(f"expected $1, the profile, but found {word}", place(word))
-        return part(place(word), lambda _: replace(PROFILE, at=place(word)))
+            raise Problem(f"expected $1, the profile, or $0, the element, but found {word}", at)
+        return part(at, lambda _: replace(PROFILE, at=at))
 
     def word(self, word: Token) -> Part:
         return part(place(word), lambda scope: scope.word(str(word), place(word)))
@@ -86,7 +91,7 @@ class OperandBuilder(Transformer[Token, Part]):
         return part(place(word), lambda _: Literal(value, at=place(word)))
 
     def string(self, word: Token) -> Part:
-        value = unquoted(word)
+        value = well_formed(unquoted(word), place(word))
         return part(place(word), lambda _: Literal(value, at=place(word)))
 
     def list_of(self, elements: tuple[Part, ...]) -> Part:

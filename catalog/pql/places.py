@@ -29,7 +29,9 @@ class Place:
         if node == PROFILE:
             return "$1"
         up = self._up(node)
-        return "^" * up if up else node.name
+        if up is None:
+            return node.name
+        return "^" * up or "$0"
 
     def head(self, node: Member) -> str | None:
         """A field of a context, as the head of a path; None of a field of anything else."""

@@ -7,9 +7,20 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from catalog.pql.occasions import is_date
+from catalog.pql.problems import Problem
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_ESCAPES = str.maketrans(
+    {
+        # No database keeps a zero in a text, and no terminal shows the others.
+        **{chr(code): f"\\u{code:04x}" for code in (*range(32), 127)},
+        "\\": "\\\\",
+        '"': '\\"',
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+    }
+)
 
 
 Constant = bool | int | float | str | date | datetime | None
@@ -42,6 +53,16 @@ def spelt(value: Constant) -> str:
     if isinstance(value, datetime):
         return f'timestamp("{value.isoformat().replace("+00:00", "Z")}")'
     return repr(value)
+
+
+def well_formed(text: str, at: int) -> str:
+    """A text with halves of characters put together. Raises Problem when one has no other half."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise Problem(
+            "the text holds half a character, such as \\ud800 without another", at
+        ) from None
 
 
 def is_plain(name: str) -> bool:

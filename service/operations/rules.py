@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.errors import InvalidRule
-from catalog.pql import checking, reading, writing
+from catalog.pql import checking, documents, reading, writing
 from catalog.pql.nodes import Node
 from catalog.segments import RuleFormat
 from catalog.unions import Union
@@ -15,12 +14,13 @@ def canonical(format: RuleFormat, expression: str, union: Union) -> str:
     Raises InvalidRule when it cannot be understood, or when it asks of profiles and events what
     their fields do not allow.
     """
+    rule = _read(format, expression)
     text = expression if format is RuleFormat.TEXT else None
-    checking.check(_read(format, expression), union.profile_fields, union.event_fields, text=text)
-    return writing.write(_read(format, expression))
+    checking.check(rule, union.profile_fields, union.event_fields, text=text)
+    return writing.write(rule)
 
 
 def _read(format: RuleFormat, expression: str) -> Node:
     if format is RuleFormat.JSON:
-        raise InvalidRule("trees are not understood yet: write the rule as pql/text")
+        return documents.read_document(expression)
     return reading.read(expression)
