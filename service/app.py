@@ -36,6 +36,7 @@ from service.surfaces.adobe import (
     tokens,
 )
 from service.surfaces.adobe import dialect as adobe_dialect
+from service.surfaces.graphql import documents as graphql
 from service.surfaces.growingio import dialect as growingio_dialect
 from service.surfaces.growingio import exports as user_lists
 from service.surfaces.growingio import projects, properties
@@ -79,6 +80,7 @@ ROUTES: list[web.RouteDef] = [
     *projects.ROUTES,
     *properties.ROUTES,
     *user_lists.ROUTES,
+    *graphql.ROUTES,
 ]
 
 #: In each of them callers say who they are, and are told what went wrong, in its own way; the

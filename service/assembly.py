@@ -49,6 +49,7 @@ from service.operations.segment_jobs import SegmentJobs
 from service.operations.segments import Segments
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
 from service.operations.user_lists import UserLists
+from service.operations.users import Users
 from service.operations.waiting_room import WaitingRoom
 from service.settings import DataSettings, Settings, TokenSettings
 from service.storage.files import Files
@@ -160,6 +161,9 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     callers = Callers(database, issuer(database, settings.token), rates)
     ids = HashIdSource(database)
     segment_jobs = SegmentJobs(database, waiting_room)
+    entities = Entities(
+        database, _lookups(files, settings), most_events=settings.limit.profile_events
+    )
     return Operations(
         audit=AuditLog(database),
         batches=Batches(
@@ -172,9 +176,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         bearers=Bearers(database, callers, rates),
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
-        entities=Entities(
-            database, _lookups(files, settings), most_events=settings.limit.profile_events
-        ),
+        entities=entities,
         export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
         callers=callers,
         clients=Clients(database),
@@ -197,6 +199,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         segments=Segments(database, most=settings.limit.segments),
         tokens=Tokens(database, lasts=settings.token.lifetime),
         user_lists=UserLists(database, files, waiting_room),
+        users=Users(database, files, entities),
     )
 
 

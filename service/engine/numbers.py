@@ -13,6 +13,8 @@ for another's: ascending, each with the number that survived and with when that 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 
@@ -65,6 +67,22 @@ class Numbers:
             raise ValueError("the numbering does not know every profile of its snapshot")
         return numbers
 
+    def of_profile(self, members: Collection[int]) -> int | None:
+        """Find the number of the profile that some identities are of, by their 128-bit keys.
+
+        The smallest that any of them has: links that are newer than the numbering count too. None
+        when it knows none of them.
+        """
+        depth = self._file.layout.depth
+        numbers = []
+        for key in members:
+            hi, lo = np.uint64(key >> 64), np.uint64(key & (1 << 64) - 1)
+            rows = self._file.slice(key >> (128 - depth), depth, (KEY_HI, KEY_LO, NUMBER))
+            at = places(Keys(np.array([hi]), np.array([lo])), keys_of(rows))[0]
+            if at >= 0:
+                numbers.append(int(rows.column(NUMBER)[at].as_py()))
+        return min((number for number in numbers if number), default=None)
+
     def identity_of(self, number: int) -> int | None:
         """Find the key of the identity that a number was given to, as one 128-bit number."""
         for group in range(len(self._file.layout.prefixes)):
@@ -75,6 +93,15 @@ class Numbers:
                 key = keys_of(rows).at(found)
                 return int(key.hi[0]) << 64 | int(key.lo[0])
         return None
+
+
+def merged_numbers(key: str, files: Files, *, after: int, most: int) -> list[tuple[int, int, int]]:
+    """Read some of a list of numbers that were given up, from behind one: see :data:`MERGED`."""
+    with pa.ipc.open_file(files.open(key)) as file:
+        rows = file.read_all()
+    ended = rows.column("merged_gio_id").to_numpy()
+    first = int(np.searchsorted(ended, after, side="right"))
+    return [tuple(row.values()) for row in rows.slice(first, most).to_pylist()]
 
 
 def open_numbers(key: str, files: Files) -> Numbers:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
-from catalog.access import ALL
+from catalog.access import ALL, Access
 from catalog.audit import Action, ObjectKind
 from catalog.organisations import Caller, Client, ClientId, OrganisationId
 from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.organisations import EnrolledClient, OrganisationStore
 from service.operations.tokens import new_secret, secret_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A client as others of its organisation may see it."""
+
+    id: ClientId
+    name: str
+    scopes: frozenset[Access]
+    joined_at: datetime
 
 
 class Clients:
@@ -46,6 +58,19 @@ class Clients:
         async with self._database.transaction() as db:
             known = await OrganisationStore(db).client_names(by.scope.organisation_id, ids)
         return {id: known.get(id, id) for id in ids}
+
+    async def members(self, *, by: Caller) -> tuple[Member, ...]:
+        """The clients of a caller's organisation that are not shut out, the first made first."""
+        return tuple(
+            Member(
+                id=each.client.id,
+                name=each.client.name,
+                scopes=each.client.scopes,
+                joined_at=each.created_at,
+            )
+            for each in await self.list(by.scope.organisation_id)
+            if each.disabled_at is None
+        )
 
     async def disable(self, organisation_id: OrganisationId, id: ClientId, *, by: ClientId) -> None:
         """Shut a client out, within seconds; refuses with NotFound."""

@@ -151,7 +151,12 @@ async def _policy(
             return segment.merge_policy_id, 1, BUILT_IN_POLICIES[segment.merge_policy_id]
         policy = await policies.find(scope, segment.merge_policy_id)
         return policy.id, policy.version, policy.rules
-    default = await policies.default(scope, PROFILE_SCHEMA_NAME)
+    return await project_policy(db, scope)
+
+
+async def project_policy(db: Connection, scope: Scope) -> tuple[str, int, MergeRules]:
+    """What merges the users of a project: its default policy if that unites identities."""
+    default = await MergePolicyStore(db).default(scope, PROFILE_SCHEMA_NAME)
     if default is not None and default.rules.identity_graph is IdentityGraph.PRIVATE:
         return default.id, default.version, default.rules
     return PROJECT_POLICY, 1, BUILT_IN_POLICIES[PROJECT_POLICY]

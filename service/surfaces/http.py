@@ -42,6 +42,7 @@ from service.operations.segment_jobs import SegmentJobs
 from service.operations.segments import Segments
 from service.operations.tokens import Tokens
 from service.operations.user_lists import UserLists
+from service.operations.users import Users
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -95,6 +96,7 @@ class Operations:
     segments: Segments
     tokens: Tokens
     user_lists: UserLists
+    users: Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

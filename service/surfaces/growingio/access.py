@@ -10,10 +10,14 @@ from aiohttp.typedefs import Handler
 from catalog.access import ALL, Access
 from catalog.errors import InsufficientScope
 from catalog.organisations import Caller
+from service.surfaces.graphql import documents
 from service.surfaces.growingio import exports, projects, properties, segments, tokens
 
 #: A handler that stands here twice would be two calls; each is one, so each has one scope.
 NEEDS: Mapping[Handler, Access] = {
+    # Each field of a document asks for what it needs besides.
+    documents.ask: Access.PROPERTIES_READ,
+    documents.sdl: Access.PROPERTIES_READ,
     exports.download: Access.DATA_READ,
     exports.show_result: Access.EXPORTS_READ,
     exports.submit_segment: Access.EXPORTS_WRITE,

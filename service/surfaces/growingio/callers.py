@@ -9,7 +9,7 @@ from service.surfaces.growingio.access import permit
 from service.surfaces.http import CALLER, OPERATIONS, REQUEST_ID
 
 #: Every path below asks for a token, also those that lead nowhere.
-GUARDED = ("/v1/api/", "/v2/api/", "/cdp/api/", "/download")
+GUARDED = ("/v1/api/", "/v2/api/", "/cdp/api/", "/download", "/graphql", "/projects/")
 #: The one that gives tokens.
 TOKENS = "/accounts/"
 

@@ -1,0 +1,98 @@
+"""How deep and how costly a document may be, told before anything of it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+)
+
+#: Fields within fields. The deepest document of a known client has 8, an introspection 13.
+MOST_DEPTH = 15
+#: What fields cost together. The largest document of a known client costs 253.
+MOST_COST = 2_000
+#: A field costs 1; a mutation, which submits a job, as much as this.
+MUTATION_COST = 200
+
+#: Of a document whose fragments never end.
+_ENDLESS = (1 << 30, 1 << 30)
+
+
+class Bounded(ASTValidationRule):
+    """Refuses a document that is too deep or too costly."""
+
+    def enter_document(self, node: DocumentNode, *_: Any) -> None:
+        fragments = {
+            each.name.value: each
+            for each in node.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+        weighing = _Weighing(fragments)
+        for each in node.definitions:
+            if not isinstance(each, OperationDefinitionNode):
+                continue
+            depth, cost = weighing.of(each.selection_set)
+            if each.operation is OperationType.MUTATION:
+                cost += MUTATION_COST * weighing.width(each.selection_set)
+            if depth > MOST_DEPTH:
+                problem = f"fields lie more than {MOST_DEPTH} deep"
+            elif cost > MOST_COST:
+                problem = f"the document costs {min(cost, _ENDLESS[0])}, {MOST_COST} is the most"
+            else:
+                continue
+            self.report_error(GraphQLError(problem, each))
+
+
+class _Weighing:
+    """Weighs selections; a fragment once, however often it is spread."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._fragments = fragments
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def of(self, selections: SelectionSetNode | None) -> tuple[int, int]:
+        """Give how deep fields lie, and what they cost together."""
+        depth = cost = 0
+        for each in selections.selections if selections else ():
+            match each:
+                case FieldNode():
+                    below, own = self.of(each.selection_set)
+                    below, own = below + 1, own + 1
+                case InlineFragmentNode():
+                    below, own = self.of(each.selection_set)
+                case FragmentSpreadNode():
+                    below, own = self._fragment(each.name.value)
+                case _:
+                    continue
+            depth, cost = max(depth, below), min(cost + own, _ENDLESS[1])
+        return depth, cost
+
+    def width(self, selections: SelectionSetNode) -> int:
+        """Count the fields at the top, those in fragments included."""
+        count = 0
+        for each in selections.selections:
+            if isinstance(each, FieldNode):
+                count += 1
+            elif isinstance(each, InlineFragmentNode):
+                count += self.width(each.selection_set)
+            elif isinstance(each, FragmentSpreadNode):
+                count += self._fragment(each.name.value)[1]
+        return count
+
+    def _fragment(self, name: str) -> tuple[int, int]:
+        if name not in self._known:
+            self._known[name] = _ENDLESS  # what it is found to be within itself
+            found = self._fragments.get(name)
+            self._known[name] = self.of(found.selection_set) if found else (0, 0)
+        return self._known[name]
