@@ -23,6 +23,8 @@ COMMANDS = {
     "ingest": "Send a local file or folder into a data set.",
     "export": "Export merged profiles and download them.",
     "jobs": "List, show and cancel export jobs.",
+    "segments": "Check, define, evaluate and count segments.",
+    "growingio": "Define what GrowingIO's clients ask for, and give them tokens.",
     "demo": "Generate customers, ingest them, export their profiles.",
     "compact": "Let small files of the profile store become one now, not when it is worth it.",
     "sweep": "Remove now what workers remove by themselves: leftovers, and what has had its time.",

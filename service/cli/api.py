@@ -185,6 +185,8 @@ class Service:
             "x-api-key": self.access.client_id,
             "x-gw-ims-org-id": self.access.org_id,
             "x-sandbox-name": self.access.sandbox,
+            # Only GrowingIO's dialect heeds it, and would speak Chinese without.
+            "language": "US",
         }
 
     async def _call(
