@@ -58,8 +58,11 @@ class FolderStore:
         """Note where files of a batch are written. Noted again it stays as it is."""
         await SQL["note"].row(self._db, key=key, job_id=None, attempt=None, batch_id=batch_id)
 
-    async def due(self, *, until: datetime, most: int) -> tuple[Folder, ...]:
-        """Folders that are due by an instant, and that nobody with a claim may write below."""
+    async def due(self, *, until: datetime, most: int | None) -> tuple[Folder, ...]:
+        """Folders that are due by an instant, and that nobody with a claim may write below.
+
+        Those that wait longest come first; all of them when ``most`` is None.
+        """
         rows = await SQL["due"].rows(self._db, until=until, most=most)
         return tuple(Folder(**row) for row in rows)
 

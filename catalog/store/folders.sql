@@ -17,7 +17,7 @@ SELECT folders.key, folders.job_id, folders.batch_id, now() - folders.known_at A
    AND (jobs.id IS NULL OR jobs.finished_at IS NOT NULL OR folders.attempt < jobs.attempt)
    AND (batches.id IS NULL OR batches.state <> 'loading')
  ORDER BY folders.due_at, folders.key
- LIMIT :most
+ LIMIT :most::bigint
 
 -- name: lock_job
 -- How a job stands, held until the transaction ends; null when it is gone.

@@ -17,10 +17,10 @@ from service.settings import Settings
 @data_dir_option
 @json_option
 def sweep(data_dir: Path | None, *, as_json: bool) -> None:
-    """Do one round of what the workers do by themselves, and tell what was removed.
+    """Do at once what the workers do by themselves in rounds, and tell what was removed.
 
-    Looks below every folder that is not in use, whether it is due or not. A round is bounded: run
-    it again until nothing is left to remove.
+    Looks below every folder that is not in use, whether it is due or not, until nothing is left
+    to remove.
     """
     settings = read_settings(data_dir)
     must_be_there(settings)
@@ -38,5 +38,11 @@ def sweep(data_dir: Path | None, *, as_json: bool) -> None:
 
 
 async def _sweep(settings: Settings) -> Counter[str] | None:
+    swept: Counter[str] | None = None
     async with assembly.deployment(settings) as deployed:
-        return await assembly.sweeper(deployed, "sweep").sweep(is_eager=True)
+        sweeper = assembly.sweeper(deployed, "sweep")
+        while (found := await sweeper.sweep(is_eager=True)) is not None:
+            swept = (swept or Counter()) + found
+            if not any(found.values()):
+                break
+    return swept

@@ -77,16 +77,18 @@ class Sweeper:
     async def sweep(self, *, is_eager: bool = False) -> Counter[str] | None:
         """Do one round and count what went; None when another sweeper is at it.
 
-        An eager round looks at all folders, whether they are due or not.
+        An eager round looks at all folders, whether they are due or not and however many they are.
         """
         started_at = datetime.now(UTC)
-        until = datetime.max.replace(tzinfo=UTC) if is_eager else started_at
         async with self._database.transaction() as lock:
             if not await SweepingStore(lock).try_lock():
                 return None
             swept: Counter[str] = Counter()
             await self._expire_rows(swept)
-            await self._look_at_folders(swept, until)
+            if is_eager:
+                await self._look_at_folders(swept, datetime.max.replace(tzinfo=UTC), most=None)
+            else:
+                await self._look_at_folders(swept, started_at, most=MOST_AT_ONCE)
             await self._remove_discarded(swept)
             async with self._database.transaction() as db:
                 await SweepingStore(db).note_sweep(self._actor, swept, started_at=started_at)
@@ -142,10 +144,12 @@ class Sweeper:
                     await StoreFileStore(db).remove(scope, ids)
             swept["batches_expired"] += len(ids)
 
-    async def _look_at_folders(self, swept: Counter[str], until: datetime) -> None:
+    async def _look_at_folders(
+        self, swept: Counter[str], until: datetime, *, most: int | None
+    ) -> None:
         """Remove files that lost attempts and refused uploads left, which no row ever named."""
         async with self._database.transaction() as db:
-            due = await FolderStore(db).due(until=until, most=MOST_AT_ONCE)
+            due = await FolderStore(db).due(until=until, most=most)
         for folder in due:
             found = await asyncio.to_thread(self._found, folder)
             async with self._database.transaction() as db:

@@ -81,11 +81,15 @@ class Siege:
         except (OSError, TimeoutError, Obstacle, asyncpg.PostgresError, asyncpg.InterfaceError):
             return  # it is PostgreSQL that was attacked: the next look is soon
 
-    async def _until_all_ended(self) -> None:
-        """Every accepted job reaches an end, once it is left alone."""
+    async def _until_all_ended(self, *, each: bool = False) -> None:
+        """Every accepted job reaches an end, once it is left alone; ``each`` has so long."""
         deadline = time.monotonic() + LONGEST_END_SECONDS
+        last_count = 0
         async with self._database() as db:
             while unfinished := await evidence.SQL["unfinished"].rows(db):
+                if each and len(unfinished) != last_count:
+                    last_count = len(unfinished)
+                    deadline = time.monotonic() + LONGEST_END_SECONDS
                 if time.monotonic() > deadline:
                     self._accuse([f"never ended: {dict(row)}" for row in unfinished])
                     return
@@ -95,7 +99,7 @@ class Siege:
         async with self._database() as db:
             found = await evidence.gather(db)
             again = await replays.replay(db, found)
-        await self._until_all_ended()
+        await self._until_all_ended(each=True)  # hundreds of jobs that wait for one another
         async with self._database() as db:
             found = await evidence.gather(db)
         report, ledger = self.report, callers.ledger
