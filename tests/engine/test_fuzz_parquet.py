@@ -55,15 +55,21 @@ FILES = [
 
 
 @pytest.fixture(scope="module")
-def parser():
+def child():
     with thrower() as found:
         yield found
+
+
+@pytest.fixture
+def parser(child: Thrower):
+    yield child
+    child.flush()
 
 
 @fuzzed
 @given(base=st.sampled_from(FILES), changes=edits)
 def test_mutated_parquet_is_accepted_or_refused(parser: Thrower, base: bytes, changes: list[Edit]):
-    parser.check(edited(base, changes), PARQUET)
+    parser.heap_up(edited(base, changes), PARQUET)
 
 
 @fuzzed
@@ -73,14 +79,14 @@ def test_parquet_with_a_mutated_footer_is_accepted_or_refused(
 ):
     (length,) = struct.unpack("<I", base[-8:-4])
     body, footer = base[: -8 - length], edited(base[-8 - length : -8], changes)
-    parser.check(body + footer + struct.pack("<I", len(footer)) + b"PAR1", PARQUET)
+    parser.heap_up(body + footer + struct.pack("<I", len(footer)) + b"PAR1", PARQUET)
 
 
 @fuzzed
 @given(content=st.binary(max_size=300), length=st.integers(0, 2**32 - 1))
 def test_any_bytes_are_accepted_or_refused_as_parquet(parser: Thrower, content: bytes, length: int):
-    parser.check(content, PARQUET)
-    parser.check(b"PAR1" + content + struct.pack("<I", length) + b"PAR1", PARQUET)
+    parser.heap_up(content, PARQUET)
+    parser.heap_up(b"PAR1" + content + struct.pack("<I", length) + b"PAR1", PARQUET)
 
 
 def nested(depth: int) -> pa.Table:
