@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from catalog.pql import checking, documents, reading, writing
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.pql import checking, document_writing, documents, reading, words, writing
 from catalog.pql.nodes import Node
 from catalog.segments import RuleFormat
 from catalog.unions import Union
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """A rule in both spellings, as the service writes them."""
+
+    text: str
+    tree: Any
 
 
 def canonical(format: RuleFormat, expression: str, union: Union) -> str:
@@ -16,8 +27,29 @@ def canonical(format: RuleFormat, expression: str, union: Union) -> str:
     """
     rule = _read(format, expression)
     text = expression if format is RuleFormat.TEXT else None
-    checking.check(rule, union.profile_fields, union.event_fields, text=text)
-    return writing.write(rule)
+    checked = checking.check(rule, union.profile_fields, union.event_fields, text=text)
+    return writing.write(checked.node)
+
+
+def understood(format: RuleFormat, expression: str) -> Understood:
+    """What was understood of a rule, whatever fields there are; raises InvalidRule."""
+    rule = _read(format, expression)
+    return Understood(text=writing.write(rule), tree=document_writing.document(rule))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A rule for people to read."""
+
+    words: str
+    #: As the service writes it.
+    text: str
+
+
+def explained(format: RuleFormat, expression: str) -> Explained:
+    """What a rule asks, whatever fields there are. Raises InvalidRule when it is none."""
+    rule = _read(format, expression)
+    return Explained(words=words.say(rule), text=writing.write(rule))
 
 
 def _read(format: RuleFormat, expression: str) -> Node:

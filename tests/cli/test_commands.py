@@ -52,6 +52,10 @@ def test_every_command_explains_itself(name):
         (["jobs", "list", "--status", "done"], "'done' is not one of"),
         (["jobs", "list", "--limit", "0"], "is not in the range"),
         (["jobs", "show", "seven"], "'seven' is not a valid integer"),
+        (["segments", "create", "x"], "Missing argument 'RULE'"),
+        (["segments", "create", "x", "y = 1", "--ttl-days", "0"], "is not in the range"),
+        (["segments", "check", "y = 1", "--format", "sql"], "'sql' is not one of"),
+        (["segments", "count"], "Missing argument 'SEGMENT'"),
         (["demo", "--people", "0"], "is not in the range"),
         (["demo", "--from", "nowhere"], "does not exist"),
     ],
@@ -70,6 +74,11 @@ def test_arguments_that_make_no_sense_end_with_2(people, arguments, reason):
         ["jobs", "list"],
         ["jobs", "show", "7"],
         ["jobs", "cancel", "7"],
+        ["segments", "check", "y = 1"],
+        ["segments", "list"],
+        ["segments", "create", "x", "y = 1"],
+        ["segments", "run"],
+        ["segments", "count", "x"],
     ],
 )
 def test_without_a_service_every_client_says_how_to_start_one(people, arguments):

@@ -476,6 +476,113 @@ async def test_postman_changes_batches_in_the_catalog(adobe: HttpClient, db, sco
     assert await call(adobe, "DELETE", path) == [reference]
 
 
+SEGMENTS = "/data/core/ups/segment"
+PROFILE_CLASS = {"name": "_xdm.context.profile"}
+
+
+async def people_with_genders(client: HttpClient) -> None:
+    """Have the union hold what the clients' sample rules ask for."""
+    await luma_schema(
+        client,
+        "People",
+        "https://ns.adobe.com/xdm/context/profile",
+        "https://ns.adobe.com/xdm/context/profile-person-details",
+    )
+
+
+async def test_summit_exports_a_segment_under_the_policy_that_its_job_names(adobe: HttpClient):
+    await people_with_genders(adobe)
+    tree = (
+        '{"nodeType":"fnApply","fnName":"in","params":[{"nodeType":"fieldLookup",'
+        '"fieldName":"gender","object":{"nodeType":"fieldLookup","fieldName":"person",'
+        '"object":{"nodeType":"literal","literalType":"XDMObject","value":"profile"}}},'
+        '{"literalType":"List","nodeType":"literal","value":["female"]}]}'
+    )
+    females = await call(
+        adobe,
+        "POST",
+        f"{SEGMENTS}/definitions",
+        json={
+            "name": "All Females",
+            "expression": {"type": "PQL", "format": "pql/json", "value": tree},
+            "createdBy": "amy",
+            "schema": PROFILE_CLASS,
+            "ttlInDays": 90,
+        },
+    )
+    males = {"type": "PQL", "format": "pql/text", "value": 'person.gender = "male"'}
+    await call(
+        adobe,
+        "POST",
+        f"{SEGMENTS}/definitions",
+        json={
+            "name": "All Males",
+            "expression": males,
+            "createdBy": "October TTT",
+            "schema": PROFILE_CLASS,
+            "ttlInDays": 90,
+        },
+    )
+    job = await call(adobe, "POST", f"{SEGMENTS}/jobs", json=[{"segmentId": females["id"]}])
+    seen = await call(adobe, "GET", f"{SEGMENTS}/jobs/{job['id']}")
+    policy_id = seen["segments"][0]["segment"]["mergePolicy"]["id"]
+    body = {
+        "name": "amy_ProfileSegmentDataset",
+        "schema": "@/xdms/context/profile",
+        "fileDescription": {"persisted": True, "containerFormat": "parquet", "format": "parquet"},
+        "tags": {"unifiedProfile": ["enabled:true"], "unifiedIdentity": ["enabled: true"]},
+    }
+    path = f"{CATALOG}/dataSets?requestDataSource=true"
+    (reference,) = await call(adobe, "POST", path, status=201, json=body)
+    export = await call(
+        adobe,
+        "POST",
+        "/data/core/ups/export/jobs",
+        json={
+            "filter": {"segments": [{"segmentId": females["id"]}]},
+            "destination": {"datasetId": reference[11:]},
+            "schema": PROFILE_CLASS,
+            "mergePolicy": {"id": policy_id, "version": 1},
+        },
+    )
+    assert export["mergePolicy"] == {"id": policy_id, "version": 1}
+
+
+async def test_aepp_keeps_segments_and_runs_them(adobe: HttpClient):
+    await people_with_genders(adobe)
+    made = []
+    for number in range(101):
+        rule = {"type": "PQL", "format": "pql/text", "value": f'person.gender = "{number}"'}
+        body = {"name": f"segment {number}", "description": "one of many", "expression": rule}
+        body |= {"schema": PROFILE_CLASS, "ttlInDays": 60}
+        made.append(await call(adobe, "POST", f"{SEGMENTS}/definitions", json=body))
+    found = await call(adobe, "GET", f"{SEGMENTS}/definitions")
+    listed = found["segments"]
+    assert (len(listed), found["page"]["totalPages"]) == (100, 2)
+    for page in range(1, found["page"]["totalPages"] + 1):
+        query = f"page={page}&limit=100"
+        listed += (await call(adobe, "GET", f"{SEGMENTS}/definitions?{query}"))["segments"]
+    assert {each["id"] for each in listed} == {each["id"] for each in made}
+    assert len(listed) == len(made)
+    real_time = "page=1&limit=100&evaluationInfo.continuous.enabled=True"
+    assert (await call(adobe, "GET", f"{SEGMENTS}/definitions?{real_time}"))["segments"] == []
+
+    one = await call(adobe, "GET", f"{SEGMENTS}/definitions/{made[0]['id']}")
+    changed = await call(
+        adobe, "PATCH", f"{SEGMENTS}/definitions/{one['id']}", json={**one, "ttlInDays": 30}
+    )
+    assert changed["ttlInDays"] == 30
+    ids = [{"segmentId": each["id"]} for each in made[:2]]
+    job = await call(adobe, "POST", f"{SEGMENTS}/jobs", json=ids)
+    shown = await call(adobe, "GET", f"{SEGMENTS}/jobs/{job['id']}")
+    assert {each["segmentId"] for each in shown["segments"]} == {each["segmentId"] for each in ids}
+    jobs = await call(adobe, "GET", f"{SEGMENTS}/jobs?limit=100&start=0")
+    assert [each["id"] for each in jobs["children"]] == [job["id"]]
+    assert jobs["_links"].get("href", "") == ""
+    assert await call(adobe, "DELETE", f"{SEGMENTS}/jobs/{job['id']}", status=204) is None
+    assert await call(adobe, "DELETE", f"{SEGMENTS}/definitions/{one['id']}") is None
+
+
 async def test_every_client_finds_the_sandboxes(adobe: HttpClient):
     for path in ("sandboxes", "sandboxes/"):
         found = await call(adobe, "GET", f"/data/foundation/sandbox-management/{path}")
