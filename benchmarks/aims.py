@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from results import OURS, PROMOTION, Results
+from results import LABELLED, OURS, PROMOTION, Results
 
 GB = 1e9
 PROFILES = 1_000_000
@@ -84,6 +84,11 @@ AIMS = (
         spelt="{:.2f} GB",
     ),
     Aim(
+        asked="pdg with a saved labelling at most 1.6 times none",
+        figure=lambda results: results.times("pdg-linked", LABELLED, "none", OURS),
+        at_most=1.6,
+    ),
+    Aim(
         asked="pdg without a saved labelling at most 3 times none",
         figure=_beside_none("pdg-linked"),
         at_most=3,
@@ -97,6 +102,26 @@ AIMS = (
         asked="200 small batches at most 1.3 times the 27",
         figure=_beside_none("small-batches"),
         at_most=1.3,
+    ),
+    Aim(
+        asked="a hundred segments at most 2.5 times an export of the same fields",
+        figure=_beside_none("segments"),
+        at_most=2.5,
+    ),
+    Aim(
+        asked="a hundred segments with chained events at most 5 times an export",
+        figure=_beside_none("segments-chained"),
+        at_most=5,
+    ),
+    *(
+        Aim(
+            asked=f"{scenario} faster than DuckDB",
+            figure=lambda results, scenario=scenario: results.times(
+                scenario, "DuckDB", scenario, OURS
+            ),
+            at_least=1,
+        )
+        for scenario in ("segments", "segments-chained")
     ),
     Aim(
         asked="promotion of Parquet at least 200,000 rows/s",

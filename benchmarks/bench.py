@@ -22,7 +22,7 @@ import making
 import outputs
 import report
 from measuring import Failed, Limits, run
-from results import COMPACTION, OURS, PROMOTION, Results, Row
+from results import COMPACTION, LABELLED, OURS, PROMOTION, Results, Row
 from rich.console import Console
 from scenarios import Scenario, scenarios
 from workload import Workload
@@ -31,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 #: By the name in the table. Ours first: its output is what the others' is compared with.
 SCRIPTS = {
     OURS: "ours.py",
+    LABELLED: "ours_labelled.py",
     "DuckDB": "duckdb_sql.py",
     "Polars": "polars_lazy.py",
     "PySpark": "spark_sql.py",
@@ -50,6 +51,8 @@ class Session:
 
     scratch: Path
     runs: int
+    #: Of what is not the main scenario.
+    variant_runs: int
     limits: Limits
     contenders: tuple[str, ...]
     #: Workloads that need not be promoted again.
@@ -61,6 +64,7 @@ def main() -> None:
     session = Session(
         scratch=asked.scratch,
         runs=asked.runs or (QUICK_RUNS if asked.quick else RUNS),
+        variant_runs=asked.variant_runs or asked.runs or (QUICK_RUNS if asked.quick else RUNS),
         limits=Limits(seconds=asked.timeout, memory_bytes=_memory_bytes() * 8 // 10),
         contenders=tuple(asked.contenders),
         promoted=_kept_stores(asked.scratch) if asked.keep_store else set(),
@@ -84,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     names = [scenario.name for scenario in scenarios(1)]
     parser.add_argument("--profiles", type=int, help=f"how many profiles (default {PROFILES:,})")
     parser.add_argument("--runs", type=int, help=f"runs, whose median counts (default {RUNS})")
+    parser.add_argument("--variant-runs", type=int, help="runs of all variants but the first")
     parser.add_argument("--variants", nargs="*", choices=names, help="only these")
     parser.add_argument("--contenders", nargs="*", choices=SCRIPTS, default=list(SCRIPTS))
     parser.add_argument(
@@ -116,12 +121,15 @@ def _measure(session: Session, scenario: Scenario, results: Results) -> None:
     results.rows += rows.values()
     with console.status("reading everything once"):
         _warm(workload)
-    for number in range(session.runs):
+    for number in range(session.runs if scenario.is_main else session.variant_runs):
         for name, row in _in_turn(rows, number):
             _run_once(session, scenario, workload, row, folder / f"{name}-{number}", folder)
             console.print(_said(row, number))
     for row in rows.values():
-        row.is_equal, difference = _compared(row, scenario, folder)
+        if scenario.request.segments:
+            row.is_equal, difference = _same_members(row, rows.get(OURS))
+        else:
+            row.is_equal, difference = _compared(row, scenario, folder)
         row.note = row.note or difference
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,6 +179,10 @@ def _invited(session: Session, scenario: Scenario) -> list[str]:
         names = [name for name in names if name != "PySpark"]
     if scenario.request.is_stitched:
         names = [name for name in names if name != "Polars"]
+    else:
+        names = [name for name in names if name != LABELLED]
+    if scenario.request.segments:
+        names = [name for name in names if name in {OURS, "DuckDB"}]
     return names
 
 
@@ -234,6 +246,17 @@ def _compared(row: Row, scenario: Scenario, folder: Path) -> tuple[bool | None, 
     return comparison.is_equal, "" if comparison.is_equal else str(comparison)
 
 
+def _same_members(row: Row, ours: Row | None) -> tuple[bool | None, str]:
+    """Compare how many members each segment has."""
+    if not row.runs or row.contender == OURS:
+        return None, _determinism(row)
+    if ours is None or not ours.runs:
+        return None, ""
+    first, second = (each.runs[0].taken.details["members"] for each in (ours, row))
+    differing = [f"{n}: {a} and {b}" for n, (a, b) in enumerate(zip(first, second)) if a != b]  # noqa: B905
+    return not differing and len(first) == len(second), "; ".join(differing[:5])
+
+
 def _determinism(row: Row) -> str:
     """Say whether all runs of ours wrote the same bytes."""
     checksums = {tuple(measured.taken.details["sha256"]) for measured in row.runs}
@@ -267,10 +290,11 @@ def _tune(session: Session, scenario: Scenario, peer: str) -> None:
 
 def _warm(workload: Workload) -> None:
     """Read all files once, so that nobody waits for the disk."""
-    for path in workload.folder.rglob("*.parquet"):
-        with path.open("rb") as file:
-            while file.read(1 << 24):
-                pass
+    for kind in ("*.parquet", "*.arrow"):
+        for path in workload.folder.rglob(kind):
+            with path.open("rb") as file:
+                while file.read(1 << 24):
+                    pass
 
 
 def _why_no_spark() -> str:

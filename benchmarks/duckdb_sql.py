@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 from contender import Order, compete
+from segment_rules import segments
 from workload import COVERAGE, EVENTS, Identity, Workload
 
 #: More than the workload needs at a million profiles; beyond, DuckDB spills.
@@ -21,15 +22,9 @@ FORMS = ("arg_max+arg_max", "arg_max+uuid", "arg_max+row_number", "window+arg_ma
 
 
 def export(order: Order) -> dict[str, Any] | None:
-    db = duckdb.connect(
-        config={
-            "threads": 2,
-            "memory_limit": MEMORY,
-            "preserve_insertion_order": False,
-            "temp_directory": str(order.output.parent / "duckdb-spill"),
-        }
-    )
-    db.execute("SET TimeZone = 'UTC'")
+    db = _connected(order)
+    if order.request.segments:
+        return _evaluate(db, order)
     profile_form, event_form = (order.form or FORMS[0]).split("+")
     details: dict[str, Any] = {}
     if order.request.is_stitched:
@@ -50,6 +45,48 @@ def export(order: Order) -> dict[str, Any] | None:
         " (FORMAT parquet, COMPRESSION zstd)"
     )
     return details
+
+
+def _evaluate(db: duckdb.DuckDBPyConnection, order: Order) -> dict[str, Any]:
+    """Write for every profile which segments it belongs to, and count their members."""
+    asked = segments(with_chains=order.request.segments == "chained")
+    aggregates: list[str] = []
+    conditions = []
+    for segment in asked:
+        names = [f"e{len(aggregates) + number}" for number in range(len(segment.events))]
+        aggregates += segment.events
+        conditions.append(segment.sql.format(*names))
+    told = ", ".join(f"{each} AS e{number}" for number, each in enumerate(aggregates))
+    fields = ("timestamp", "eventType", "browser", "version", "url", "amount")
+    event = "{" + ", ".join(f"'{name}': {name}" for name in fields) + "}"
+    rows = _rows(order, [EVENTS], ("_id", *fields))
+    distinct = f"""
+        SELECT profile, unnest(arg_max({event}, timestamp)) FROM ({rows}) GROUP BY profile, _id"""
+    flags = ", ".join(
+        f"coalesce({condition}, false) AS m{number}" for number, condition in enumerate(conditions)
+    )
+    target = order.output / "members.parquet"
+    db.execute(f"""
+        COPY (SELECT profile, {flags} FROM ({_profiles(order, FORMS[0].split("+")[0])})
+                LEFT JOIN (SELECT profile, {told} FROM ({distinct}) GROUP BY profile)
+                     USING (profile))
+          TO '{target}' (FORMAT parquet, COMPRESSION zstd)""")
+    counts = ", ".join(f"count(*) FILTER (m{number})" for number in range(len(asked)))
+    members = db.execute(f"SELECT {counts} FROM read_parquet('{target}')").fetchone()
+    return {"members": list(members or ())}
+
+
+def _connected(order: Order) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect(
+        config={
+            "threads": 2,
+            "memory_limit": MEMORY,
+            "preserve_insertion_order": False,
+            "temp_directory": str(order.output.parent / "duckdb-spill"),
+        }
+    )
+    db.execute("SET TimeZone = 'UTC'")
+    return db
 
 
 def _profiles(order: Order, form: str) -> str:

@@ -26,6 +26,7 @@ from service.engine.orders import (
     Failed,
     Promoted,
     PromotionOrder,
+    SegmentationOrder,
 )
 
 #: Seconds the child may hear nothing: longer than any order takes.
@@ -45,7 +46,9 @@ class Ran:
     peak_bytes: int
 
 
-def run(order: PromotionOrder | ExportOrder | CompactionOrder, root: Path) -> Ran:
+def run(
+    order: PromotionOrder | ExportOrder | CompactionOrder | SegmentationOrder, root: Path
+) -> Ran:
     """Have a fresh child do an order, with the files under ``root``."""
     child = subprocess.Popen(
         [sys.executable, "-m", "service.engine.child", str(root), SILENCE],

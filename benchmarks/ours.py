@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import engine_child
 from contender import Order, Taken, read_order, tell
 from ours_promotion import EVENT_SCHEMA, RECORD_SCHEMA, store_of
+from ours_segments import evaluate
+from workload import Workload
 
 from catalog.merge_policies import AttributeMerge, IdentityGraph
 from service.engine.orders import (
@@ -19,13 +22,22 @@ from service.engine.orders import (
     Part,
     Planned,
     Progress,
+    SavedLabelling,
 )
 
 
-def export(order: Order) -> Taken:
+def labels_of(workload: Workload) -> Path:
+    """Where the labelling that an export made is kept, as export jobs keep theirs."""
+    return store_of(workload).with_name("labels.arrow")
+
+
+def export(order: Order, labelling: SavedLabelling | None = None) -> Taken:
     root = order.workload.folder.parent
-    ran = engine_child.run(_order(order, root), root)
-    planned_at = next(at for at, answer in ran.answers if isinstance(answer, Planned))
+    asked = export_order(order).model_copy(update={"labelling": labelling})
+    ran = engine_child.run(asked, root)
+    planned_at, planned = next((at, one) for at, one in ran.answers if isinstance(one, Planned))
+    if planned.labelling is not None:
+        shutil.copyfile(root / planned.labelling.key, labels_of(order.workload))
     parts = [answer for _, answer in ran.answers if isinstance(answer, Part)]
     for part in parts:
         (root / part.key).rename(order.output / f"part-{part.number:04}.parquet")
@@ -49,7 +61,9 @@ def export(order: Order) -> Taken:
     )
 
 
-def _order(order: Order, root: Path) -> ExportOrder:
+def export_order(order: Order) -> ExportOrder:
+    """Say to the engine what is to be exported."""
+    root = order.workload.folder.parent
     store: dict[str, Any] = json.loads(store_of(order.workload).read_text())
     request = order.request
     events = EventChoice(
@@ -74,4 +88,5 @@ def _order(order: Order, root: Path) -> ExportOrder:
 
 
 if __name__ == "__main__":
-    tell(export(read_order()))
+    asked = read_order()
+    tell(evaluate(asked, export_order(asked)) if asked.request.segments else export(asked))

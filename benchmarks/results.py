@@ -9,6 +9,8 @@ from typing import Any
 from measuring import Measured
 
 OURS, PROMOTION, COMPACTION = "ours", "our promotion", "our compaction"
+#: Ours, when an earlier export saved who is who.
+LABELLED = "ours, labelled"
 
 
 @dataclass(kw_only=True)

@@ -17,6 +17,8 @@ class Request:
     fields: tuple[str, ...] = FIELDS
     #: Empty: no events at all.
     event_fields: tuple[str, ...] = EVENT_FIELDS
+    #: Which segments are evaluated instead of an export; empty: none.
+    segments: str = ""
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Request:
@@ -24,6 +26,7 @@ class Request:
             is_stitched=document["is_stitched"],
             fields=tuple(document["fields"]),
             event_fields=tuple(document["event_fields"]),
+            segments=document["segments"],
         )
 
 
@@ -82,5 +85,17 @@ def scenarios(profiles: int) -> tuple[Scenario, ...]:
             shows="one identity holds a tenth of all events",
             parameters=replace(plain, is_heavy=True),
             request=Request(),
+        ),
+        Scenario(
+            name="segments",
+            shows="a hundred segments instead of an export, half of them about events",
+            parameters=plain,
+            request=Request(segments="plain"),
+        ),
+        Scenario(
+            name="segments-chained",
+            shows="the same, ten of them about two events in a row",
+            parameters=plain,
+            request=Request(segments="chained"),
         ),
     )
