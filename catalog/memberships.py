@@ -47,6 +47,8 @@ class MembershipSet:
     added: int
     #: Segments that count, by the numbers that the files have for them.
     segment_ids: Mapping[int, str]
+    #: By these numbers too, how many days memberships last; of others, for ever.
+    ttl_days: Mapping[int, int]
     #: How many numbers the files have, those of segments that do not count included.
     segment_count: int
     #: Those with rows.

@@ -83,6 +83,7 @@ class MembershipStore:
                 evaluated_at=row["evaluated_at"],
                 added=row["added"],
                 segment_ids={int(n): id for n, id in (row["segment_ids"] or {}).items()},
+                ttl_days={int(n): days for n, days in (row["ttl_days"] or {}).items()},
                 segment_count=row["segment_count"],
                 files=tuple(MembershipFile(**file) for file in row["files"]),
             )

@@ -50,6 +50,9 @@ SELECT id, evaluated_at, added,
          WHERE set_id = membership_sets.id
            AND (membership_segments.removed IS NULL OR membership_segments.removed > :commit)
        ) AS segment_ids,
+       (SELECT jsonb_object_agg(number, ttl_days)
+          FROM membership_segments JOIN segments ON segments.id = segment_id
+         WHERE set_id = membership_sets.id AND ttl_days IS NOT NULL) AS ttl_days,
        (SELECT count(*) FROM membership_segments
          WHERE set_id = membership_sets.id) AS segment_count,
        coalesce((SELECT jsonb_agg(to_jsonb(file) - 'set_id' ORDER BY key COLLATE "C")

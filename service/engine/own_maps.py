@@ -67,7 +67,7 @@ class _Told:
                 pa.array(own.time).cast(INSTANT),
                 _STATUSES.take(pa.array(own.has_left.astype(np.int8))),
                 pa.nulls(len(own), pa.string()),
-                pa.nulls(len(own), INSTANT),
+                _valid_until(own, segments),
             ],
             fields=list(MEMBERSHIP),
         )
@@ -105,6 +105,12 @@ class _Told:
         is_known = np.isin(self.profile * len(segments) + number, known, assume_unique=False)
         overruled: Bools = is_known & is_ours.to_numpy(zero_copy_only=False) & (number >= 0)
         return overruled
+
+
+def _valid_until(own: Own, segments: Segments) -> Column:
+    lasts = segments.lasts[own.segment]
+    is_unbound = own.has_left | (lasts < 0)
+    return pa.array(own.time + lasts, mask=is_unbound).cast(INSTANT)
 
 
 def _maps(told: _Told, before: Column) -> Column:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog.memberships import EXITED_FOR
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
 from service.engine.members import Members
 from service.engine.orders import ExportOrder
 from service.engine.ranking import Bools, Ints, Keys, ordered, places, run_offsets
 from service.engine.slices import Opening, Rows, SliceReader
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import Snapshot, micros
 from service.engine.store_files import KEY_HI, KEY_LO, MEMBERSHIPS
 
 #: One membership in a file: the number of the segment in its set, and the instant since when, in
@@ -37,6 +39,9 @@ _LIST = pa.list_(pa.field("membership", MEMBERSHIP, nullable=False))
 SCHEMA = pa.schema([(KEY_HI, pa.uint64()), (KEY_LO, pa.uint64()), (MEMBERSHIPS, _LIST)])
 
 
+_DAY = timedelta(days=1) // timedelta(microseconds=1)
+
+
 class Segments:
     """The segments that an order knows of, numbered by the bytes of their ids."""
 
@@ -47,6 +52,18 @@ class Segments:
         #: By number.
         self.ids: list[str] = sorted(own, key=str.encode)
         self._numbers = {id: number for number, id in enumerate(self.ids)}
+        lasts = {
+            id: each.ttl_days[n]
+            for each in order.membership_sets
+            for n, id in each.segment_ids.items()
+            if n in each.ttl_days
+        }
+        rules = order.evaluation.rules if order.evaluation is not None else ()
+        lasts |= {rule.segment_id: rule.ttl_days for rule in rules if rule.ttl_days is not None}
+        #: By number, how many microseconds a membership lasts; -1: for ever.
+        self.lasts: Ints = np.array(
+            [lasts[id] * _DAY if id in lasts else -1 for id in self.ids], np.int64
+        )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,6 +152,7 @@ class KeptMemberships:
         snapshot = opening.snapshot
         self.segments = Segments(snapshot.order)
         self._snapshot = snapshot
+        self._asked_at = snapshot.order.asked_at
         self._reader: SliceReader | None = None
         if snapshot.numbers(StoreFileKind.MEMBERSHIPS):
             self._reader = SliceReader(StoreFileKind.MEMBERSHIPS, opening)
@@ -169,9 +187,20 @@ class KeptMemberships:
                 time=held.field("time").to_numpy(),
             )
             counts = (own.profile >= 0) & (own.segment >= 0)
+            if self._asked_at is not None:
+                counts &= ~self._is_over(own, self._asked_at)
             found.append(own if counts.all() else own.at(counts))
             start += len(chunk)
         return found[0] if len(found) == 1 else Own.joined(found)
+
+    def _is_over(self, own: Own, asked_at: datetime) -> Bools:
+        """Mark what nobody is to be told of any more."""
+        now = micros(asked_at)
+        has_lasted = (own.segment >= 0) & ~own.has_left
+        has_lasted &= self.segments.lasts[own.segment] >= 0
+        has_lasted &= own.time + self.segments.lasts[own.segment] <= now
+        is_long_gone = own.has_left & (own.time < micros(asked_at - EXITED_FOR))
+        return has_lasted | is_long_gone
 
 
 def rows_of(profiles: Keys, own: Own, numbers: Mapping[int, int]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from catalog.audit import Action, ObjectKind
@@ -223,6 +224,7 @@ class Entities:
             folder="",
             files=(*map(Fragments.of, files), *membership_files),
             membership_sets=membership_sets,
+            asked_at=datetime.now(UTC),
             labelling=SavedLabelling.of(labelling),
             profile_fields=tuple(field.to_json() for field in union.profile_fields),
             event_fields=tuple(field.to_json() for field in union.event_fields),

@@ -141,6 +141,7 @@ class Exports:
             folder=folder,
             files=(*map(Fragments.of, files), *membership_files),
             membership_sets=membership_sets,
+            asked_at=job.created_at,
             labelling=SavedLabelling.of(labelling),
             numbering=await numbering_for(job, _snapshot(job), db),
             labelling_size_bytes=self._sizes.labelling_size_bytes,

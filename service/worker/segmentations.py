@@ -165,7 +165,10 @@ class Segmentations:
             dataset_order=policy.rules.dataset_order,
             with_empty_profiles=True,
             evaluation=Evaluation(
-                rules=tuple(Rule(segment_id=one.id, text=one.rule) for one in policy.segments),
+                rules=tuple(
+                    Rule(segment_id=one.id, text=one.rule, ttl_days=one.ttl_days)
+                    for one in policy.segments
+                ),
                 evaluated_at=job.created_at,
             ),
             has_rows=False,
@@ -173,6 +176,7 @@ class Segmentations:
             folder=f"{folder}/policy-{number:02d}",
             files=(*map(Fragments.of, files), *membership_files),
             membership_sets=membership_sets,
+            asked_at=job.created_at,
             labelling=SavedLabelling.of(labelling),
             labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -174,7 +175,9 @@ class Kept:
         return sum(getattr(task, name)[place] for task in self.tasks)
 
 
-def with_kept(order: ExportOrder, *kept: Kept) -> ExportOrder:
+def with_kept(
+    order: ExportOrder, *kept: Kept, ttl_days: Mapping[str, int] = MappingProxyType({})
+) -> ExportOrder:
     """Tell an order of what segment jobs found out, the last of which counts for each segment."""
     newest = {id: one.number for one in kept for id in one.segment_ids}
     sets = [
@@ -183,6 +186,7 @@ def with_kept(order: ExportOrder, *kept: Kept) -> ExportOrder:
             evaluated_at=one.at,
             added=one.number,
             segment_ids={n: id for n, id in enumerate(one.segment_ids) if newest[id] == one.number},
+            ttl_days={n: ttl_days[id] for n, id in enumerate(one.segment_ids) if id in ttl_days},
             segment_count=len(one.segment_ids),
             files=tuple(
                 memberships.MembershipFile(

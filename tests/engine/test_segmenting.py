@@ -257,3 +257,27 @@ def test_an_empty_store_has_no_members(store):
     kept = told.segment({"a": "true"}, at=day(2))
     assert kept.count("entered", "a") == 0
     assert told.export(kept) == []
+
+
+def test_a_membership_with_a_time_to_live_says_so_and_ends(store):
+    told = Told(store, a_batch("crm", 1, a_person("ann", last="A")))
+    kept = told.segment({"a": 'last = "A"'}, at=day(2))
+
+    def exported(at, **changes):
+        order = with_kept(told.order(asked_at=at, **changes), kept, ttl_days={"a": 5})
+        return store.export(order).rows
+
+    (row,) = exported(day(7) - timedelta(microseconds=1))
+    assert row["segmentMembership"]["ups"]["a"]["validUntil"] == day(7)
+    assert memberships(exported(day(7))) == {"ann": {}}
+    assert exported(day(7), segments=in_segments("a")) == []
+
+
+def test_exits_are_told_of_for_thirty_days_also_without_another_job(store):
+    told = Told(store, a_batch("crm", 1, a_person("ann", last="A")))
+    kept = [told.segment({"a": 'last = "A"'}, at=day(2))]
+    told.add(a_batch("crm", 3, a_person("ann", last="B")))
+    kept.append(told.segment({"a": 'last = "A"'}, at=day(4), before=kept))
+    assert memberships(told.export(*kept, asked_at=day(34)))["ann"]
+    late = day(34) + timedelta(seconds=1)
+    assert memberships(told.export(*kept, asked_at=late)) == {"ann": {}}

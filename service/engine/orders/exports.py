@@ -50,6 +50,8 @@ class Rule(Order):
     segment_id: str
     #: PQL text.
     text: str
+    #: How many days after its time a membership is over; null: never.
+    ttl_days: int | None = None
 
 
 class Evaluation(Order):
@@ -113,6 +115,8 @@ class ExportOrder(Selection):
     files: tuple[Fragments, ...]
     #: What the files of memberships hold.
     membership_sets: tuple[MembershipSet, ...] = ()
+    #: Memberships that are over by then are passed over; null: none are.
+    asked_at: datetime | None = None
     identities_per_profile: int = 50
     #: Rows and bytes one part should have; and how much one thread may hold at a time.
     part_row_count: int = 1_000_000

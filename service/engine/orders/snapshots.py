@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from pydantic import Field
+
 from catalog import memberships
 from catalog.labellings import Labelling
 from catalog.store_files import StoreFile, StoreFileKind
@@ -92,6 +94,8 @@ class MembershipSet(Order):
     id: str
     #: Segments by the numbers that its files have for them; rows of others are passed over.
     segment_ids: dict[int, str]
+    #: By the same numbers, how many days after its time a membership is over; of others, never.
+    ttl_days: dict[int, int] = Field(default_factory=dict)
     #: How many numbers there are.
     segment_count: int
 
@@ -104,7 +108,12 @@ def memberships_of(
     for one in sets:
         id = f"memberships {one.id}"
         told.append(
-            MembershipSet(id=id, segment_ids=dict(one.segment_ids), segment_count=one.segment_count)
+            MembershipSet(
+                id=id,
+                segment_ids=dict(one.segment_ids),
+                ttl_days=dict(one.ttl_days),
+                segment_count=one.segment_count,
+            )
         )
         files += [
             Fragments(
