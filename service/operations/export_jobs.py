@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalog import segments
@@ -14,6 +14,7 @@ from catalog.export_jobs import (
     BUILT_IN_POLICIES,
     IDENTITIES_PATHS,
     PROFILE_SCHEMA_NAME,
+    UNMERGED_POLICY,
     EventSelection,
     ExportFilter,
     ExportJob,
@@ -32,9 +33,17 @@ from catalog.store.jobs import JobStore
 from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.namespaces import NamespaceStore
 from catalog.store.schemas import SchemaStore
+from catalog.store.segments import SegmentStore
 from catalog.store.submissions import Ground, SubmissionStore
 from catalog.unions import Union
-from service.engine.orders import EventChoice, SegmentChoice, SegmentFilter, Selection
+from service.engine.orders import (
+    Evaluation,
+    EventChoice,
+    Rule,
+    SegmentChoice,
+    SegmentFilter,
+    Selection,
+)
 from service.operations.remembered import Remembered
 from service.operations.waiting_room import WaitingRoom
 
@@ -74,6 +83,7 @@ class ExportJobs:
         async with self._database.transaction() as db:
             await ErasureStore(db).keep(by.scope)
             await self._waiting_room.enter(db, by.scope)
+            request = await _under_policy_of_segments(db, request, by.scope)
             ground = await SubmissionStore(db).look(
                 by.scope, dataset_id=request.dataset_id, schema_name=PROFILE_SCHEMA_NAME
             )
@@ -81,6 +91,9 @@ class ExportJobs:
             policy_id, policy_version, rules = await _policy(db, request, ground, by.scope)
             shapes = await self._shapes_of(db, ground, by.scope)
             selection = _selection(request, rules, shapes.union, most_events=self._most_events)
+            if request.is_evaluated:
+                evaluation = await _evaluation(db, policy_id, by.scope)
+                selection = selection.model_copy(update={"evaluation": evaluation})
             return await SubmissionStore(db).submit(
                 by,
                 dataset_id=request.dataset_id,
@@ -132,6 +145,43 @@ class ExportJobs:
                 await JobStore(db).move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
                 await AuditStore(db).note(by, Action.CANCEL, ObjectKind.EXPORT_JOB, id)
                 await BatchStore(db).abort(job.id)
+
+
+async def _under_policy_of_segments(
+    db: Connection, request: ExportRequest, scope: Scope
+) -> ExportRequest:
+    """Name the merge policy of the segments asked for, where a request names none.
+
+    Refuses with InvalidField when they have several: under one, the others have no members.
+    """
+    if request.merge_policy_id is not None or request.segments is None:
+        return request
+    ids = [
+        choice.segment_id
+        for choice in request.segments.choices
+        if choice.namespace.lower() == segments.OWN_NAMESPACE
+    ]
+    found = await SegmentStore(db).find_many(scope, ids) if ids else ()
+    policies = sorted({segment.merge_policy_id for segment in found if not segment.follows_default})
+    if any(segment.follows_default for segment in found) and policies:
+        policies.append("the default")
+    if len(policies) > 1:
+        raise InvalidField(
+            "mergePolicy.id",
+            f"is missing, and the segments have several: {', '.join(policies)}. Name one, under"
+            " which segments of the others have no members",
+        )
+    return replace(request, merge_policy_id=policies[0]) if policies else request
+
+
+async def _evaluation(db: Connection, policy_id: str | None, scope: Scope) -> Evaluation | None:
+    """The segments that are defined under a policy, to be evaluated now."""
+    rules = tuple(
+        Rule(segment_id=segment.id, text=segment.rule, ttl_days=segment.ttl_days)
+        for segment in await SegmentStore(db).every(scope)
+        if segment.merge_policy_id == (policy_id or UNMERGED_POLICY)
+    )
+    return Evaluation(rules=rules, evaluated_at=datetime.now(UTC)) if rules else None
 
 
 def _check_destination(request: ExportRequest, ground: Ground) -> None:
