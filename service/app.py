@@ -42,6 +42,7 @@ from service.surfaces.growingio import exports as user_lists
 from service.surfaces.growingio import projects, properties
 from service.surfaces.growingio import segments as placed_segments
 from service.surfaces.growingio import tokens as bearer_tokens
+from service.surfaces.growingio import users as listed_users
 from service.surfaces.http import (
     CALLER,
     HAS_STARTED,
@@ -80,6 +81,7 @@ ROUTES: list[web.RouteDef] = [
     *projects.ROUTES,
     *properties.ROUTES,
     *user_lists.ROUTES,
+    *listed_users.ROUTES,
     *graphql.ROUTES,
 ]
 

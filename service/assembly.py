@@ -31,6 +31,7 @@ from service.operations.export_jobs import ExportJobs
 from service.operations.hash_ids import HashIdSource
 from service.operations.issuers import Expected, Issuer, OwnKeys, PublishedKeys
 from service.operations.large_files import LargeFiles
+from service.operations.listed_users import ListedUsers
 from service.operations.merge_policies import MergePolicies
 from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
@@ -161,6 +162,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     callers = Callers(database, issuer(database, settings.token), rates)
     ids = HashIdSource(database)
     segment_jobs = SegmentJobs(database, waiting_room)
+    user_lists = UserLists(database, files, waiting_room)
     entities = Entities(
         database, _lookups(files, settings), most_events=settings.limit.profile_events
     )
@@ -198,7 +200,8 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         segment_jobs=segment_jobs,
         segments=Segments(database, most=settings.limit.segments),
         tokens=Tokens(database, lasts=settings.token.lifetime),
-        user_lists=UserLists(database, files, waiting_room),
+        user_lists=user_lists,
+        listed_users=ListedUsers(database, user_lists),
         users=Users(database, files, entities),
     )
 
@@ -313,6 +316,7 @@ def sweeper(deployed: Deployment, actor: str) -> Sweeper:
         reverted=settings.reverted,
         diagnostics=settings.diagnostics,
         rows=settings.rows,
+        user_lists=settings.user_lists,
     )
     return Sweeper(deployed.database, deployed.files, keeping, actor=actor)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from catalog.errors import NotFound
 from catalog.jobs import Job, JobId, JobKind
-from catalog.organisations import Caller, OrganisationId
+from catalog.organisations import Caller, OrganisationId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection
 from catalog.store.jobs import JobStore, job_of
@@ -55,6 +55,19 @@ class UserListStore:
                 if found.path == path:
                     return found
         raise NotFound("file", path)
+
+    async def equal(
+        self, scope: Scope, *, order: Mapping[str, Any], snapshot: int
+    ) -> UserList | None:
+        """A list of the last hour that was asked for alike and has not failed or gone since."""
+        row = await SQL["equal"].row(
+            self._db,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+            order=dict(order),
+            snapshot=snapshot,
+        )
+        return await self._whole(job_of(row)) if row else None
 
     async def add_pieces(self, job: Job, pieces: Sequence[ListPiece]) -> None:
         """Let pieces, in their order, be the file of a list."""

@@ -18,6 +18,22 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
    AND jobs.created_at = :created_at
  ORDER BY jobs.id
 
+-- name: equal
+-- A list of a sandbox that was lately asked for in the same words about the same snapshot, and is
+-- there or will be.
+SELECT jobs.*, sandboxes.name AS sandbox_name
+  FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
+ WHERE jobs.kind = 'user_list'
+   AND jobs.organisation_id = :organisation_id AND jobs.sandbox_id = :sandbox_id
+   AND jobs.created_at > now() - interval '1 hour'
+   AND jobs.snapshot = :snapshot
+   AND jobs."order" = :order::jsonb
+   AND (jobs.state IN ('queued', 'running')
+        OR jobs.state = 'succeeded'
+       AND EXISTS (SELECT FROM user_list_pieces WHERE user_list_pieces.job_id = jobs.id))
+ ORDER BY jobs.id DESC
+ LIMIT 1
+
 -- name: pieces
 -- The bytes of a list, piece by piece.
 SELECT key, size_bytes, row_count, sha256

@@ -242,7 +242,16 @@ AUTH=(-H "Authorization: Bearer $TOKEN" -H "x-api-key: $KEY"
 curl -s "${{AUTH[@]}}" -H "Content-Type: application/json" $BASE{JOBS} -d '{json.dumps(body)}'
 curl -s "${{AUTH[@]}}" $BASE{JOBS}/{job["id"]}
 curl -s "${{AUTH[@]}}" $BASE/data/foundation/export/batches/{batch_id}/files
-curl -s "${{AUTH[@]}}" -o {name} "$BASE{FILES}/{batch_id}-1?path={name}\""""
+curl -s "${{AUTH[@]}}" -o {name} "$BASE{FILES}/{batch_id}-1?path={name}"{_as_growingio(done)}"""
+
+
+def _as_growingio(done: Demonstration) -> str:
+    """The same by the other dialect, where the demo has defined what it asks for."""
+    if done.input.truth is None:
+        return ""
+    return """
+curl -s "${AUTH[@]}" -H "Content-Type: application/json" \\
+     $BASE/v1/api/user_tags/tag_tier/export_jobs -d '{"properties": ["id_$crm_id", "usr_city"]}'"""
 
 
 def _program() -> str:

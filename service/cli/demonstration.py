@@ -20,6 +20,7 @@ from service.cli import batches, datasets, demo_data, exports
 from service.cli.access import find_access
 from service.cli.api import Service
 from service.cli.console import byte_progress
+from service.cli.definitions import Definition, define
 from service.cli.demo_service import DemoService
 from service.cli.demo_story import Evidence, ProfileStory, interesting_profiles
 from service.cli.demo_truth import Truth
@@ -154,6 +155,15 @@ def own_input(folder: Path) -> Input:
     )
 
 
+#: What GrowingIO's clients can ask for of the shop that does not exist.
+DEFINITIONS = (
+    Definition(key="$crm_id", name="客户编号", namespace="crmId"),
+    Definition(key="usr_first_name", name="名字", path="person.name.firstName"),
+    Definition(key="usr_city", name="城市", path="homeAddress.city"),
+    Definition(key="tag_tier", name="会员等级", path="loyalty.tier"),
+)
+
+
 async def demonstrate(
     running: DemoService,
     input: Input,
@@ -166,6 +176,8 @@ async def demonstrate(
     async with Service.connect(access) as service:
         with stopwatch.stage("ingest"):
             ingested = await _ingest(service, input, console)
+            if input.truth is not None:
+                await define(service, DEFINITIONS)
         with stopwatch.stage("export"):
             policy_id = await exports.policy_for(service, IdentityGraph.PRIVATE)
             job = await exports.submit(

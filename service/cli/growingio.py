@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from catalog.access import Access
 from catalog.properties import ALL_VALUES, LAST_VALUE, PropertyKind, kind_of
+from service.cli import definitions
 from service.cli.access import FindAccess, access_options
 from service.cli.api import Service
 from service.cli.console import plain_table, print_json, results, run_client
+from service.cli.definitions import COLLECTIONS, V1, Definition, Document
 from service.cli.running import json_option
-
-_V1 = "/v1/api"
-#: The collection of each kind, as paths call it.
-_COLLECTIONS = {
-    PropertyKind.IDENTITY: "user_identities",
-    PropertyKind.USER: "user_properties",
-    PropertyKind.TAG: "user_tags",
-}
-
-Document = Mapping[str, Any]
 
 
 @click.group()
@@ -38,12 +27,12 @@ def show(*, as_json: bool, access: FindAccess) -> None:
 
     async def work() -> Document:
         async with Service.connect(access()) as service:
-            project = await _project(service)
+            project = await definitions.project(service)
             spaces = await service.get(f"{_portal(service, project)}/spaces")
             properties = [
                 property
-                for collection in _COLLECTIONS.values()
-                for property in (await service.get(f"{_V1}/projects/{project['id']}/{collection}"))[
+                for collection in COLLECTIONS.values()
+                for property in (await service.get(f"{V1}/projects/{project['id']}/{collection}"))[
                     "values"
                 ]
             ]
@@ -87,16 +76,11 @@ def define(
     A KEY begins with usr_ (a user property), tag_ (a tag) or $ (an identity, which exports ask for
     with id_ or ids_ before it).
     """
-    body = {"key": key, "name": name, "description": description}
-    body |= {"path": path} if path else {}
-    body |= {"namespace": namespace} if namespace else {}
+    wanted = Definition(key=key, name=name, path=path, namespace=namespace, description=description)
 
     async def work() -> Document:
-        collection = _COLLECTIONS[kind_of(key)]
         async with Service.connect(access()) as service:
-            project = await _project(service)
-            path = f"{_V1}/projects/{project['id']}/{collection}"
-            made: Document = await service.post(path, body)
+            (made,) = await definitions.define(service, [wanted])
             return made
 
     made = run_client(work())
@@ -110,10 +94,10 @@ def remove(*, key: str, access: FindAccess) -> None:
     """Remove the property that has a KEY."""
 
     async def work() -> None:
-        collection = _COLLECTIONS[kind_of(key)]
+        collection = COLLECTIONS[kind_of(key)]
         async with Service.connect(access()) as service:
-            project = await _project(service)
-            await service.delete(f"{_V1}/projects/{project['id']}/{collection}/{key}")
+            project = await definitions.project(service)
+            await service.delete(f"{V1}/projects/{project['id']}/{collection}/{key}")
 
     run_client(work())
     click.echo(f"{key} is removed")
@@ -142,7 +126,7 @@ def space(*, name: str, keys: tuple[str, ...], as_json: bool, access: FindAccess
             own = key.removeprefix(ALL_VALUES).removeprefix(LAST_VALUE)
             allowed.setdefault(lists[kind_of(own)], []).append(own)
         async with Service.connect(access()) as service:
-            project = await _project(service)
+            project = await definitions.project(service)
             made: Document = await service.post(
                 f"{_portal(service, project)}/spaces", {"name": name, **allowed}
             )
@@ -162,7 +146,7 @@ def project(*, key: str, name: str, as_json: bool, access: FindAccess) -> None:
 
     async def work() -> Document:
         async with Service.connect(access()) as service:
-            made: Document = await service.post(f"{_V1}/projects", {"key": key, "name": name})
+            made: Document = await service.post(f"{V1}/projects", {"key": key, "name": name})
             return made
 
     made = run_client(work())
@@ -186,7 +170,7 @@ def token(*, name: str, scopes: tuple[str, ...], as_json: bool, access: FindAcce
     async def work() -> Document:
         async with Service.connect(access()) as service:
             asked = {"name": name, "scopes": list(scopes) or None}
-            made: Document = await service.post(f"{_V1}/tokens", asked)
+            made: Document = await service.post(f"{V1}/tokens", asked)
             return made
 
     made = run_client(work())
@@ -201,7 +185,7 @@ def tokens(*, as_json: bool, access: FindAccess) -> None:
 
     async def work() -> list[Document]:
         async with Service.connect(access()) as service:
-            found: list[Document] = await service.get(f"{_V1}/tokens")
+            found: list[Document] = await service.get(f"{V1}/tokens")
             return found
 
     found = run_client(work())
@@ -222,19 +206,10 @@ def revoke(*, token_id: str, access: FindAccess) -> None:
 
     async def work() -> None:
         async with Service.connect(access()) as service:
-            await service.delete(f"{_V1}/tokens/{token_id}")
+            await service.delete(f"{V1}/tokens/{token_id}")
 
     run_client(work())
     click.echo(f"token {token_id} is revoked")
-
-
-async def _project(service: Service) -> Document:
-    """The project that is the sandbox of this command."""
-    for found in await service.get(f"{_V1}/projects"):
-        if found["key"] == service.access.sandbox:
-            one: Document = found
-            return one
-    raise click.ClickException(f"there is no project {service.access.sandbox}")
 
 
 def _portal(service: Service, project: Document) -> str:

@@ -50,12 +50,15 @@ class UserLists:
         self._waiting_room = waiting_room
         self._noted: Remembered[tuple[UUID, ClientId, str], bool] = Remembered(most=_MOST_DOWNLOADS)
 
-    async def submit(self, request: UserListRequest, *, by: Caller) -> UserList:
+    async def submit(
+        self, request: UserListRequest, *, by: Caller, is_repeatable: bool = False
+    ) -> UserList:
         """Pin what a list will read and queue it, in the caller's sandbox.
 
         Refuses with NotFound when there is no such segment, with TooManyProperties, with
         InvalidField when a column is no leaf any more, with TooManyJobs when as many jobs wait as
-        may. A segment that was never evaluated is not refused: the job says so.
+        may. A segment that was never evaluated is not refused: the job says so. One that
+        ``is_repeatable`` is not made again while an equal one would say the same.
         """
         columns = _distinct(request)
         file_name = file_name_of(
@@ -66,26 +69,28 @@ class UserLists:
         )
         async with self._database.transaction() as db:
             await ErasureStore(db).keep(by.scope)
-            await self._waiting_room.enter(db, by.scope)
             policy_id, version, rules = await _policy(db, by.scope, request.segment_id)
             union = await SchemaStore(db).union(by.scope)
             _check_leaves(columns, union)
             selection = _selection(replace(request, columns=columns), rules)
             namespaces = await NamespaceStore(db).registered(by.scope)
-            submitted = await UserListStore(db).submit(
-                by,
-                order={
-                    "user_list": told(request, file_name=file_name),
-                    "merge_policy_id": policy_id,
-                    "merge_policy_version": version,
-                    "selection": {
-                        **selection.model_dump(mode="json"),
-                        "profile_fields": [field.to_json() for field in union.profile_fields],
-                        "namespaces": {one.code.lower(): one.code for one in namespaces},
-                    },
+            order = {
+                "user_list": told(request, file_name=file_name),
+                "merge_policy_id": policy_id,
+                "merge_policy_version": version,
+                "selection": {
+                    **selection.model_dump(mode="json"),
+                    "profile_fields": [field.to_json() for field in union.profile_fields],
+                    "namespaces": {one.code.lower(): one.code for one in namespaces},
                 },
-                snapshot=await StoreFileStore(db).snapshot(by.scope),
-            )
+            }
+            lists, snapshot = UserListStore(db), await StoreFileStore(db).snapshot(by.scope)
+            if is_repeatable:
+                equal = await lists.equal(by.scope, order=order, snapshot=snapshot)
+                if equal is not None:
+                    return equal
+            await self._waiting_room.enter(db, by.scope)
+            submitted = await lists.submit(by, order=order, snapshot=snapshot)
             await AuditStore(db).note(by, Action.CREATE, ObjectKind.USER_LIST, submitted.job.id)
             return submitted
 

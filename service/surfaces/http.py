@@ -25,6 +25,7 @@ from service.operations.entities import Entities
 from service.operations.export_jobs import ExportJobs
 from service.operations.hash_ids import HashIdSource
 from service.operations.large_files import LargeFiles
+from service.operations.listed_users import ListedUsers
 from service.operations.merge_policies import MergePolicies
 from service.operations.monitoring import Monitoring
 from service.operations.namespaces import Namespaces
@@ -79,6 +80,7 @@ class Operations:
     export_jobs: ExportJobs
     hash_ids: HashIdSource
     large_files: LargeFiles
+    listed_users: ListedUsers
     merge_policies: MergePolicies
     monitoring: Monitoring
     namespaces: Namespaces

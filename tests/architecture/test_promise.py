@@ -41,7 +41,7 @@ from tests.specification import (
 READ_BY_NAME = {"issueToken", "issueTokenByQuery", "issueAccessToken"}
 
 #: Below these a caller is asked who they are.
-GUARDED = ("/data/", "/v1/api/", "/v2/api/", "/download")
+GUARDED = ("/data/", "/v1/api/", "/v2/api/", "/download", "/graphql", "/projects/")
 
 #: Answered by the HTTP library or by the outermost handler; no refusal stands for them.
 OF_NO_REFUSAL = {"method_not_allowed": 405, "range_not_satisfiable": 416, "defect": 500}

@@ -11,7 +11,7 @@ from catalog.access import ALL, Access
 from catalog.errors import InsufficientScope
 from catalog.organisations import Caller
 from service.surfaces.graphql import documents
-from service.surfaces.growingio import exports, projects, properties, segments, tokens
+from service.surfaces.growingio import exports, projects, properties, segments, tokens, users
 
 #: A handler that stands here twice would be two calls; each is one, so each has one scope.
 NEEDS: Mapping[Handler, Access] = {
@@ -42,6 +42,9 @@ NEEDS: Mapping[Handler, Access] = {
     tokens.listing: Access.TOKENS_READ,
     tokens.make: Access.TOKENS_WRITE,
     tokens.revoke: Access.TOKENS_WRITE,
+    users.of_segment: Access.DATA_READ,
+    users.of_tag: Access.DATA_READ,
+    users.show: Access.DATA_READ,
 }
 
 
