@@ -116,30 +116,21 @@ def by_months(at: datetime, months: int) -> datetime:
     return at.replace(year=year, month=month + 1, day=min(at.day, last))
 
 
+_STARTS: dict[Unit, Callable[[datetime], datetime]] = {
+    Unit.SECOND: lambda at: at.replace(microsecond=0),
+    Unit.MINUTE: lambda at: at.replace(second=0, microsecond=0),
+    Unit.HOUR: lambda at: at.replace(minute=0, second=0, microsecond=0),
+    Unit.DAY: lambda at: at.replace(hour=0, minute=0, second=0, microsecond=0),
+    Unit.WEEK: lambda at: _STARTS[Unit.DAY](at) - timedelta(days=at.weekday()),
+    Unit.MONTH: lambda at: _STARTS[Unit.DAY](at).replace(day=1),
+    Unit.QUARTER: lambda at: _STARTS[Unit.MONTH](at).replace(month=at.month - (at.month - 1) % 3),
+    Unit.YEAR: lambda at: _STARTS[Unit.MONTH](at).replace(month=1),
+}
+
+
 def _start(node: StartOf, sight: Sight) -> Any:
     at = value(node.of, sight)
-    if at is None:
-        return None
-    at = instant(at)
-    match node.unit:
-        case Unit.SECOND:
-            return at.replace(microsecond=0)
-        case Unit.MINUTE:
-            return at.replace(second=0, microsecond=0)
-        case Unit.HOUR:
-            return at.replace(minute=0, second=0, microsecond=0)
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    match node.unit:
-        case Unit.DAY:
-            return day
-        case Unit.WEEK:
-            return day - timedelta(days=day.weekday())
-        case Unit.MONTH:
-            return day.replace(day=1)
-        case Unit.QUARTER:
-            return day.replace(month=day.month - (day.month - 1) % 3, day=1)
-        case _:
-            return day.replace(month=1, day=1)
+    return None if at is None else _STARTS[node.unit](instant(at))
 
 
 def _distance(node: Distance, sight: Sight) -> Any:
@@ -372,7 +363,7 @@ def lower(text: str) -> str:
 
 
 def _tested(test: Callable[[str, str], bool]) -> Callable[..., Any]:
-    def of(text: Any, other: Any, is_case_sensitive: bool) -> Any:
+    def of(text: Any, other: Any, is_case_sensitive: object) -> Any:
         if text is None or other is None:
             return None
         return test(text, other) if is_case_sensitive else test(lower(text), lower(other))
@@ -486,7 +477,7 @@ _OF: dict[type, Callable[[Any, Sight], Any]] = {
 }
 
 
-def is_double(node: Node, kinds: dict[str, Field]) -> bool:
+def is_double(node: Node, kinds: dict[str, Field]) -> bool:  # noqa: C901, PLR0911 (a table)
     """Tell whether a number is a double, even where it is null."""
     match node:
         case Literal():
@@ -512,7 +503,7 @@ def is_double(node: Node, kinds: dict[str, Field]) -> bool:
             return False
 
 
-def kind_of(node: Node, kinds: dict[str, Field]) -> Field:
+def kind_of(node: Node, kinds: dict[str, Field]) -> Field:  # noqa: C901, PLR0911 (a table)
     """Tell what an expression that is not calculated is; of lists and maps, with their elements."""
     match node:
         case Variable():

@@ -129,10 +129,14 @@ PAIRS = [
         'exists E from xEvent where (E.amount > 9), I from E.productListItems where I.SKU = "PS"',
     ),
     (
-        'exists A from xEvent where (A.kind = "cart"), B from xEvent where'
-        ' (B.kind = "order" and B.timestamp occurs < 3 days after A.timestamp)',
-        'exists A from xEvent where (A.kind = "cart"), B from xEvent where'
-        ' (B.kind = "order" and B.timestamp occurs < 1 days after A.timestamp)',
+        (
+            'exists A from xEvent where (A.kind = "cart"), B from xEvent where'
+            ' (B.kind = "order" and B.timestamp occurs < 3 days after A.timestamp)'
+        ),
+        (
+            'exists A from xEvent where (A.kind = "cart"), B from xEvent where'
+            ' (B.kind = "order" and B.timestamp occurs < 1 days after A.timestamp)'
+        ),
     ),
     (
         "(forall I from owned where I.price > 2) and isVip",
@@ -243,29 +247,47 @@ def test_an_expression_that_re2_refuses_is_named():
     "rule",
     [
         # The order of two, in both directions, and of three.
-        'exists A from xEvent where (A.kind = "view"), B from xEvent where'
-        ' (B.kind = "order" and B.timestamp > A.timestamp)',
-        'exists A from xEvent where (A.kind = "order"), B from xEvent where'
-        ' (B.kind = "view" and B.timestamp <= A.timestamp)',
-        'exists A from xEvent, B from xEvent, C from xEvent where (A.kind = "view" and'
-        ' B.kind = "cart" and C.kind = "order" and A.timestamp < B.timestamp and'
-        " B.timestamp < C.timestamp)",
+        (
+            'exists A from xEvent where (A.kind = "view"), B from xEvent where'
+            ' (B.kind = "order" and B.timestamp > A.timestamp)'
+        ),
+        (
+            'exists A from xEvent where (A.kind = "order"), B from xEvent where'
+            ' (B.kind = "view" and B.timestamp <= A.timestamp)'
+        ),
+        (
+            'exists A from xEvent, B from xEvent, C from xEvent where (A.kind = "view" and'
+            ' B.kind = "cart" and C.kind = "order" and A.timestamp < B.timestamp and'
+            " B.timestamp < C.timestamp)"
+        ),
         # A window, and one whose ends are shifted by the calendar.
-        'exists A from xEvent, B from xEvent where (A.kind = "cart" and B.amount > 10 and'
-        " B.timestamp occurs <= 2 days after A.timestamp)",
-        'exists A from xEvent, B from xEvent where (A.kind = "view" and B.kind = "order" and'
-        " B.timestamp occurs <= 1 months after A.timestamp)",
+        (
+            'exists A from xEvent, B from xEvent where (A.kind = "cart" and B.amount > 10 and'
+            " B.timestamp occurs <= 2 days after A.timestamp)"
+        ),
+        (
+            'exists A from xEvent, B from xEvent where (A.kind = "view" and B.kind = "order" and'
+            " B.timestamp occurs <= 1 months after A.timestamp)"
+        ),
         # More than times, so pairs.
-        'exists A from xEvent, B from xEvent where (A.kind = "cart" and B.amount > A.amount and'
-        " B.timestamp > A.timestamp)",
-        "exists A from xEvent, I from A.productListItems, B from xEvent where (B.amount > I.price"
-        ' and B.kind = "order")',
+        (
+            'exists A from xEvent, B from xEvent where (A.kind = "cart" and B.amount > A.amount and'
+            " B.timestamp > A.timestamp)"
+        ),
+        (
+            "exists A from xEvent, I from A.productListItems, B from xEvent where"
+            ' (B.amount > I.price and B.kind = "order")'
+        ),
         # One within the other, and what is counted there.
-        "exists A from xEvent where (exists B from xEvent where (B.timestamp > A.timestamp and"
-        " B.kind = A.kind))",
+        (
+            "exists A from xEvent where (exists B from xEvent where (B.timestamp > A.timestamp and"
+            " B.kind = A.kind))"
+        ),
         "exists A from xEvent where xEvent.filter((B) => B.timestamp > A.timestamp).count() = 2",
-        "xEvent.filter((A) => xEvent.filter((B) => B.amount < A.amount).sum(B.amount) > 5)"
-        ".count() = 1",
+        (
+            "xEvent.filter((A) => xEvent.filter((B) => B.amount < A.amount).sum(B.amount) > 5)"
+            ".count() = 1"
+        ),
         "forall A from xEvent, B from xEvent where (A.timestamp <= B.timestamp or A.amount > 1)",
         "exists A from xEvent, I from owned where (I.price > A.amount)",
     ],
@@ -282,7 +304,7 @@ def test_elements_are_coupled_alike_in_pieces_of_any_size(rule, pairs, monkeypat
     found(rule, ANN, NOBODY, backwards, NOBODY, ANN)
 
 
-def test_rules_that_say_the_same_of_other_names_share_their_work(monkeypatch):
+def test_rules_that_say_the_same_of_other_names_share_their_work():
     asked = []
 
     class Counting(Slice):
