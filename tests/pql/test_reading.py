@@ -400,7 +400,7 @@ def test_a_text_is_read_as_its_tree(text: str, node: Node | None):
         ("", 1, 1, "the rule ends where expected (, + or -, [, a field, a value"),
         ("a =", 1, 4, "the rule ends where expected (, + or -, [, a field or a value"),
         ("a = 1 b", 1, 7, "found b where expected "),
-        ("a and\n  or b", 2, 3, "found or where expected"),
+        ("a and\n  or b", 2, 6, "found b where expected"),
         ("a..b", 1, 3, "found . where expected a field or a value"),
         ('a = "b', 1, 5, 'the text that begins with " here does not end'),
         ("a = #", 1, 5, "found # where expected"),
