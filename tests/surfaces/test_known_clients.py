@@ -526,12 +526,7 @@ async def test_summit_exports_a_segment_under_the_policy_that_its_job_names(adob
     job = await call(adobe, "POST", f"{SEGMENTS}/jobs", json=[{"segmentId": females["id"]}])
     seen = await call(adobe, "GET", f"{SEGMENTS}/jobs/{job['id']}")
     policy_id = seen["segments"][0]["segment"]["mergePolicy"]["id"]
-    body = {
-        "name": "amy_ProfileSegmentDataset",
-        "schema": "@/xdms/context/profile",
-        "fileDescription": {"persisted": True, "containerFormat": "parquet", "format": "parquet"},
-        "tags": {"unifiedProfile": ["enabled:true"], "unifiedIdentity": ["enabled: true"]},
-    }
+    body = {"name": "amy_ProfileSegmentDataset", "schema": "@/xdms/context/profile"}
     path = f"{CATALOG}/dataSets?requestDataSource=true"
     (reference,) = await call(adobe, "POST", path, status=201, json=body)
     export = await call(
