@@ -156,6 +156,10 @@ class SweepSettings(BaseSettings):
     """How long after its end the files are kept that tell about a batch: which rows were
     refused, whom an export left out."""
 
+    user_lists: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
+    """How long after its end the file of a user list can be downloaded. The documents name no time:
+    a week is a guess at how long a client that failed over a weekend needs."""
+
     rows: Duration | None = Field(default=None, gt=timedelta(0))
     """How long a batch stays in a data set that does not say so itself, in ``rowExpiration``.
     Then it is taken out of the data set and of later exports, and erased. Not set: for ever."""

@@ -22,6 +22,7 @@ from catalog.store.database import Database
 from catalog.store.folders import Folder, FolderStore, Remains
 from catalog.store.store_files import StoreFileStore
 from catalog.store.sweeping import SweepingStore
+from catalog.store.user_lists import UserListStore
 from service.storage.files import Files
 
 log = structlog.get_logger()
@@ -54,6 +55,8 @@ class Keeping:
     diagnostics: timedelta
     #: Rows of data sets that do not say themselves; null keeps them for ever.
     rows: timedelta | None
+    #: Files of user lists, after their jobs ended.
+    user_lists: timedelta = timedelta(days=7)
 
 
 class Sweeper:
@@ -111,6 +114,8 @@ class Sweeper:
         for what, step in steps.items():
             async with self._database.transaction() as db:
                 swept[what] += await step(SweepingStore(db))
+        async with self._database.transaction() as db:
+            swept["user_lists"] += await UserListStore(db).erase(keeping.user_lists, most=most)
         async with self._database.transaction() as db:
             sandboxes = await SweepingStore(db).sandboxes_with_superseded()
         for sandbox_id in sandboxes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import structlog
 from aiohttp import web
-from ariadne import graphql, load_schema_from_path, make_executable_schema
+from ariadne import graphql, make_executable_schema
 from graphql import GraphQLError, GraphQLSchema
 from pydantic import BaseModel, Field, RootModel
 
@@ -49,7 +49,7 @@ class Documents(RootModel[Document | Annotated[list[Document], Field(max_length=
 
 @cache
 def schema() -> GraphQLSchema:
-    return make_executable_schema(load_schema_from_path(str(_SCHEMA)), QUERY, MUTATION)
+    return make_executable_schema(_sdl(), QUERY, MUTATION)
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -60,9 +60,14 @@ async def ask(request: web.Request) -> web.Response:
     return answer([await _answered(request, each) for each in asked])
 
 
-async def sdl(_request: web.Request) -> web.FileResponse:
+async def sdl(_request: web.Request) -> web.Response:
     """The schema in its own language."""
-    return web.FileResponse(_SCHEMA, headers={"Content-Type": "text/plain; charset=utf-8"})
+    return web.Response(text=_sdl(), content_type="text/plain", charset="utf-8")
+
+
+@cache
+def _sdl() -> str:
+    return _SCHEMA.read_text(encoding="utf-8")
 
 
 async def _answered(request: web.Request, asked: Document) -> dict[str, Any]:
