@@ -68,7 +68,7 @@ def run(
             stderr=log,
             text=True,
             env=os.environ | {"PYTHONPATH": str(HERE.parent)},
-            start_new_session=True,
+            process_group=0,  # in the session, and so the scheduling group, of whoever measures
         )
         watch = _Watch(process.pid, limits.memory_bytes)
         try:
