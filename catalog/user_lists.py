@@ -89,8 +89,6 @@ class UserListRequest:
     format: ListFormat = ListFormat.CSV
     heading: Heading = Heading.KEY
     charset: Charset = Charset.UTF_8
-    #: Whether texts that a spreadsheet would take for formulas get an apostrophe before them.
-    is_guarded: bool = False
     #: Without suffix; null: made of the title and the day.
     file_name: str | None = None
     #: The space it was asked for in; null: in the project as a whole.

@@ -162,7 +162,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     callers = Callers(database, issuer(database, settings.token), rates)
     ids = HashIdSource(database)
     segment_jobs = SegmentJobs(database, waiting_room)
-    user_lists = UserLists(database, files, waiting_room)
+    user_lists = UserLists(database, files, waiting_room, is_guarded=settings.user_list.guard)
     entities = Entities(
         database, _lookups(files, settings), most_events=settings.limit.profile_events
     )

@@ -44,10 +44,19 @@ _MOST_DOWNLOADS = 10_000
 class UserLists:
     """What callers may ask about user lists: those of their organisation, in any sandbox."""
 
-    def __init__(self, database: Database, files: Files, waiting_room: WaitingRoom) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        waiting_room: WaitingRoom,
+        *,
+        is_guarded: bool = False,
+    ) -> None:
+        """Guard CSV against formulas of spreadsheets, or write texts as they are."""
         self._database = database
         self._files = files
         self._waiting_room = waiting_room
+        self._is_guarded = is_guarded
         self._noted: Remembered[tuple[UUID, ClientId, str], bool] = Remembered(most=_MOST_DOWNLOADS)
 
     async def submit(
@@ -72,7 +81,8 @@ class UserLists:
             policy_id, version, rules = await _policy(db, by.scope, request.segment_id)
             union = await SchemaStore(db).union(by.scope)
             _check_leaves(columns, union)
-            selection = _selection(replace(request, columns=columns), rules)
+            asked = replace(request, columns=columns)
+            selection = _selection(asked, rules, is_guarded=self._is_guarded)
             namespaces = await NamespaceStore(db).registered(by.scope)
             order = {
                 "user_list": told(request, file_name=file_name),
@@ -177,7 +187,7 @@ def _check_leaves(columns: Sequence[Column], union: Union) -> None:
             )
 
 
-def _selection(request: UserListRequest, rules: MergeRules) -> Selection:
+def _selection(request: UserListRequest, rules: MergeRules, *, is_guarded: bool) -> Selection:
     """What is asked for, but for the schemas and namespaces, which are pinned beside it."""
     chosen = None
     if request.segment_id is not None:
@@ -201,7 +211,7 @@ def _selection(request: UserListRequest, rules: MergeRules) -> Selection:
             columns=(number, *(_column(each, request.heading) for each in request.columns)),
             format=request.format,
             charset=request.charset,
-            is_guarded=request.is_guarded,
+            is_guarded=is_guarded,
             having=request.having,
         ),
     )

@@ -22,6 +22,7 @@ from service.settings.serving import (
     LookupSettings,
     OrganisationSettings,
     TokenSettings,
+    UserListSettings,
 )
 from service.settings.working import (
     CompactionSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "Settings",
     "SweepSettings",
     "TokenSettings",
+    "UserListSettings",
     "WorkerSettings",
     "misspelt",
     "names",
@@ -111,6 +113,7 @@ class Settings(BaseModel):
     data: DataSettings = Field(default_factory=DataSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     limit: LimitSettings = Field(default_factory=LimitSettings)
+    user_list: UserListSettings = Field(default_factory=UserListSettings)
     token: TokenSettings = Field(default_factory=TokenSettings)
     organisation: OrganisationSettings = Field(default_factory=OrganisationSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)

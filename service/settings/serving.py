@@ -63,6 +63,18 @@ class HttpSettings(BaseSettings):
     """How long calls in progress may take to end when the service is told to stop."""
 
 
+class UserListSettings(BaseSettings):
+    """How the files of GrowingIO's exports are written."""
+
+    model_config = read_as(PREFIX + "USER_LIST_")
+
+    guard: bool = False
+    """Put an apostrophe before texts in CSV that a spreadsheet would take for formulas: those that
+    begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return. Off, since programs that read
+    the files would take it for a part of the text. Jobs keep what was set when they were
+    submitted."""
+
+
 class LimitSettings(BaseSettings):
     """What one client and one sandbox may have at a time, so that others have theirs."""
 
