@@ -16,11 +16,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store.database import Connection, Database, prepare
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
+
+# What is slow on a busy machine is not wrong.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 #: Tests need no crash safety of their server.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
