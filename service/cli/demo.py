@@ -22,6 +22,7 @@ from service.cli.console import (
     run_client,
     size,
 )
+from service.cli.demo_segment import NAME, RULE
 from service.cli.demo_service import demo_folder, demo_service
 from service.cli.demo_story import ProfileStory, shown
 from service.cli.demonstration import (
@@ -120,7 +121,14 @@ def _show(done: Demonstration, *, keep: bool, as_json: bool) -> None:
         print_json(done.to_json())
         return
     console = results()
-    for part in (_show_input, _show_profiles, _show_export, _show_truth, _show_times):
+    for part in (
+        _show_input,
+        _show_profiles,
+        _show_export,
+        _show_members,
+        _show_truth,
+        _show_times,
+    ):
         part(done, console)
         console.print()
     _show_how(done, console, keep=keep)
@@ -178,6 +186,18 @@ def _show_profile(story: ProfileStory, console: Console) -> None:
 def _show_export(done: Demonstration, console: Console) -> None:
     _heading(console, f"What came out: batch {done.exported.job['destination']['batchId']}")
     show_export(done.exported, console)
+
+
+def _show_members(done: Demonstration, console: Console) -> None:
+    members = done.members
+    if members is None:
+        return
+    _heading(console, f"A segment: {NAME}")
+    console.print(RULE, markup=False, soft_wrap=True)
+    console.print(
+        f"{members.member_count:,} of {members.profile_count:,} profiles belong to it, and an "
+        f"export of it has {members.exported_count:,}."
+    )
 
 
 def _show_truth(done: Demonstration, console: Console) -> None:

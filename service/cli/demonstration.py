@@ -21,6 +21,7 @@ from service.cli.access import find_access
 from service.cli.api import Service
 from service.cli.console import byte_progress
 from service.cli.definitions import Definition, define
+from service.cli.demo_segment import Members, find_members
 from service.cli.demo_service import DemoService
 from service.cli.demo_story import Evidence, ProfileStory, interesting_profiles
 from service.cli.demo_truth import Truth
@@ -81,6 +82,8 @@ class Demonstration:
     policy_id: str
     exported: Exported
     stories: tuple[ProfileStory, ...]
+    #: Null of somebody's own files: a rule would have to be guessed.
+    members: Members | None
     milliseconds: dict[str, float]
 
     def differences(self) -> list[str]:
@@ -97,6 +100,9 @@ class Demonstration:
                 truth.profiles_by_namespace,
             ),
         }
+        if self.members is not None:
+            found = (self.members.exported_count, self.members.member_count)
+            compared["members of the segment"] = found
         return [
             f"{what}: {found} were exported, {meant} were meant"
             for what, (found, meant) in compared.items()
@@ -122,6 +128,7 @@ class Demonstration:
             "merge_policy_id": self.policy_id,
             "export": self.exported.to_json(),
             "profiles": [story.to_json() for story in self.stories],
+            "segment": None if self.members is None else self.members.to_json(),
             "truth": None
             if truth is None
             else {
@@ -192,6 +199,10 @@ async def demonstrate(
             exports.must_have_succeeded(job)
         with stopwatch.stage("download"):
             files = await download(service, job, target, console)
+        members = None
+        if input.truth is not None:
+            with stopwatch.stage("find and export a segment"):
+                members = await find_members(service, policy_id)
     exported = Exported(job=job, files=files)
     with stopwatch.stage("explain"):
         stories = await asyncio.to_thread(_stories, input, exported)
@@ -202,6 +213,7 @@ async def demonstrate(
         policy_id=policy_id,
         exported=exported,
         stories=stories,
+        members=members,
         milliseconds=stopwatch.milliseconds,
     )
 

@@ -35,6 +35,8 @@ class Wanted:
     event_fields: str | None = None
     #: None: the sandbox's default policy.
     merge_policy_id: str | None = None
+    #: Only members of these; none are named: every profile.
+    segment_ids: tuple[str, ...] = ()
     updated_after: datetime | None = None
     with_empty_profiles: bool = False
 
@@ -51,6 +53,8 @@ class Wanted:
             body["additionalFields"] = {"eventList": {"fields": self.event_fields}}
         if self.merge_policy_id:
             body["mergePolicy"] = {"id": self.merge_policy_id}
+        if self.segment_ids:
+            body["filter"]["segments"] = [{"segmentId": id} for id in self.segment_ids]
         if self.updated_after:
             body["filter"]["fromIngestTimestamp"] = self.updated_after.isoformat()
         return body

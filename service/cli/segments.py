@@ -88,7 +88,7 @@ def check(*, rule: str, format_: str, as_json: bool, access: FindAccess) -> None
 @format_option
 @click.option("--tree", "as_tree", is_flag=True, help="Write it as a tree (pql/json).")
 def explain(*, rule: str, format_: str, as_tree: bool) -> None:
-    """Write a rule in full, as it was understood. Needs no service."""
+    """Say in words what a rule asks, and write it in full. Needs no service."""
     from catalog.segments import RuleFormat  # noqa: PLC0415  # other commands need no parser
     from service.operations import rules  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def explain(*, rule: str, format_: str, as_tree: bool) -> None:
     if as_tree:
         print_json(understood.tree)
     else:
-        click.echo(understood.text)
+        click.echo(f"{understood.words}\n\n{understood.text}")
 
 
 @segments.command("list")

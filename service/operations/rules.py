@@ -13,8 +13,9 @@ from catalog.unions import Union
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood:
-    """A rule in both spellings, as the service writes them."""
+    """A rule for people to read, and in both spellings as the service writes them."""
 
+    words: str
     text: str
     tree: Any
 
@@ -34,22 +35,9 @@ def canonical(format: RuleFormat, expression: str, union: Union) -> str:
 def understood(format: RuleFormat, expression: str) -> Understood:
     """What was understood of a rule, whatever fields there are; raises InvalidRule."""
     rule = _read(format, expression)
-    return Understood(text=writing.write(rule), tree=document_writing.document(rule))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
-    """A rule for people to read."""
-
-    words: str
-    #: As the service writes it.
-    text: str
-
-
-def explained(format: RuleFormat, expression: str) -> Explained:
-    """What a rule asks, whatever fields there are. Raises InvalidRule when it is none."""
-    rule = _read(format, expression)
-    return Explained(words=words.say(rule), text=writing.write(rule))
+    return Understood(
+        words=words.say(rule), text=writing.write(rule), tree=document_writing.document(rule)
+    )
 
 
 def _read(format: RuleFormat, expression: str) -> Node:

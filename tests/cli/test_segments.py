@@ -106,19 +106,23 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["segments", *arguments])
 
 
-def test_a_rule_is_written_in_full_without_a_service(tmp_path: Path):
+def test_a_rule_is_said_in_words_and_written_in_full_without_a_service(tmp_path: Path):
     path = tmp_path / "rule.pql"
     path.write_text('person.city   =  "Rome"\n')
     for argument in ('person.city   =  "Rome"', f"@{path}"):
         said = call("explain", argument)
-        assert (said.exit_code, said.output) == (0, 'person.city = "Rome"\n')
+        assert said.exit_code == 0
+        words, _, rule = said.output.partition("\n\n")
+        assert words.startswith("Profiles of which")
+        assert rule == 'person.city = "Rome"\n'
 
 
 def test_a_rule_is_turned_into_a_tree_and_back():
     tree = call("explain", 'person.city = "Rome"', "--tree").output
     assert json.loads(tree)["fnName"] == "="
     said = call("explain", tree, "--format", "pql/json")
-    assert (said.exit_code, said.output) == (0, 'person.city = "Rome"\n')
+    assert said.exit_code == 0
+    assert said.output.endswith('\n\nperson.city = "Rome"\n')
 
 
 def test_a_rule_that_cannot_be_understood_is_shown_with_a_mark():
