@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from catalog.audit import Action, ObjectKind
 from catalog.errors import Conflict, NotFound
+from catalog.export_jobs import BUILT_IN_POLICIES
+from catalog.merge_policies import IdentityGraph
 from catalog.segment_jobs import SegmentJob, SegmentJobRequest
+from catalog.segments import SegmentDefinition
 from catalog.spaces import Place, PlacedSegment, Stage
 from catalog.store.audit import AuditStore
-from catalog.store.database import Database
+from catalog.store.database import Connection, Database
+from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.placed_segments import PlacedSegmentStore
 from service.operations.hash_ids import HashIdSource, Noun
 from service.operations.segment_jobs import SegmentJobs
@@ -53,11 +57,17 @@ class PlacedSegments:
         return found
 
     async def put(self, key: str, place: Place) -> PlacedSegment:
-        """Give a segment of the project to the space of a place, or to the project as a whole."""
+        """Give a segment of the project to the space of a place, or to the project as a whole.
+
+        Refuses to give a space one whose merge policy does not unite identities: users of a space
+        are people, not their identities one by one.
+        """
         space = place.space.number if place.space else None
         async with self._database.transaction() as db:
             segments = PlacedSegmentStore(db)
             found = await segments.keyed(place.by.scope, None, key)
+            if space is not None:
+                await _check_graph(db, found.segment, place)
             await segments.place(place.by.scope, found.number, space)
             await AuditStore(db).note(
                 place.by, Action.CHANGE, ObjectKind.SEGMENT, found.segment.id, space=space
@@ -71,3 +81,16 @@ class PlacedSegments:
             raise Conflict(f"segment {key} is being computed: wait for its end")
         request = SegmentJobRequest(segment_ids=(found.segment.id,), echo={})
         return await self._segment_jobs.submit(request, by=place.by)
+
+
+async def _check_graph(db: Connection, segment: SegmentDefinition, place: Place) -> None:
+    id = segment.merge_policy_id
+    if id in BUILT_IN_POLICIES:
+        rules = BUILT_IN_POLICIES[id]
+    else:
+        rules = (await MergePolicyStore(db).find(place.by.scope, id)).rules
+    if rules.identity_graph is not IdentityGraph.PRIVATE:
+        raise Conflict(
+            f"segment {segment.key} has the merge policy {id}, which unites no identities: "
+            f"give it one with the graph {IdentityGraph.PRIVATE} first"
+        )

@@ -192,7 +192,11 @@ async def test_a_segment_is_exported_with_the_users_it_has_for_adobes_callers(
         assert re.fullmatch(r"DES-\d{12}-\d{1,14}", job["name"])
         result = await finished(gio, job)
         users = {row[1] for row in lines(await downloaded(gio, result))[1:]}
-        export = await submit(adobe, filter={"segments": [{"segmentId": ingested.segment_id}]})
+        export = await submit(
+            adobe,
+            filter={"segments": [{"segmentId": ingested.segment_id}]},
+            mergePolicy={"id": "timestampOrdered-pdg-mp"},
+        )
         assert users == await _crm_ids(adobe, export) == {"C001"}
     (uri,) = result["uris"]
     assert "/" not in uri
@@ -241,6 +245,9 @@ async def test_a_segment_that_was_never_computed_ends_the_export_with_the_reason
         result = await finished(gio, job, stage="ERROR")
     assert result["uris"] == []
     assert "never been computed" in result["message"]
+    asked = {"language": "CH"}
+    chinese = await gio.get(f"/v1/api/job/result/{job['id']}", headers=asked)
+    assert (await chinese.json())["message"].startswith("分群尚未计算")
 
 
 async def test_a_property_that_was_deleted_ends_the_export_with_the_reason(gio, ingested, working):

@@ -114,13 +114,16 @@ async def defined(adobe: HttpClient, gio: HttpClient, scope: Scope) -> Defined:
     )
 
 
-async def a_segment(adobe: HttpClient, *, name: str = "高价值用户") -> dict[str, str]:
+async def a_segment(
+    adobe: HttpClient, *, name: str = "高价值用户", policy_id: str = "timestampOrdered-pdg-mp"
+) -> dict[str, str]:
     """A segment that Adobe's dialect defined; its id and its key."""
     answer = await adobe.post(
         "/data/core/ups/segment/definitions",
         json={
             "name": name,
             "schema": {"name": "_xdm.context.profile"},
+            "mergePolicyId": policy_id,
             "expression": {
                 "type": "PQL",
                 "format": "pql/text",

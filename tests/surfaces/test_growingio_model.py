@@ -213,6 +213,16 @@ async def test_a_segment_of_one_space_is_hidden_from_another(
     assert (await gio.get(hidden)).status == 200
 
 
+async def test_a_space_is_given_no_segment_of_identities_one_by_one(
+    adobe: HttpClient, gio: HttpClient, defined: Defined
+):
+    segment = await a_segment(adobe, name="身份", policy_id="timestampOrdered-none-mp")
+    refused = await gio.put(f"{defined.of_space}/segment_profiles/{segment['key']}")
+    assert (refused.status, (await refused.json())["code"]) == (409, "conflict")
+    given = await gio.put(f"{defined.of_project}/segment_profiles/{segment['key']}")
+    assert given.status == 200
+
+
 async def test_a_path_may_call_a_space_a_project(gio: HttpClient, defined: Defined):
     """What is a project to version 2.9 is a space to the next."""
     page = await gio.get(f"/v1/api/projects/{defined.space}/segment_profiles")

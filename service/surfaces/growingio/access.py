@@ -11,7 +11,15 @@ from catalog.access import ALL, Access
 from catalog.errors import InsufficientScope
 from catalog.organisations import Caller
 from service.surfaces.graphql import documents
-from service.surfaces.growingio import exports, projects, properties, segments, tokens, users
+from service.surfaces.growingio import (
+    exports,
+    merged_users,
+    projects,
+    properties,
+    segments,
+    tokens,
+    users,
+)
 
 #: A handler that stands here twice would be two calls; each is one, so each has one scope.
 NEEDS: Mapping[Handler, Access] = {
@@ -22,6 +30,7 @@ NEEDS: Mapping[Handler, Access] = {
     exports.show_result: Access.EXPORTS_READ,
     exports.submit_segment: Access.EXPORTS_WRITE,
     exports.submit_tag: Access.EXPORTS_WRITE,
+    merged_users.listing: Access.DATA_READ,
     projects.create: Access.PROPERTIES_WRITE,
     projects.create_space: Access.PROPERTIES_WRITE,
     projects.list_spaces: Access.PROPERTIES_READ,

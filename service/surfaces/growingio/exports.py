@@ -16,6 +16,7 @@ from catalog.user_lists import Charset, ListFormat, ListKind, UserList
 from service.operations.hash_ids import Noun
 from service.surfaces.creating import creating
 from service.surfaces.growingio.errors import unsatisfiable
+from service.surfaces.growingio.languages import language_of, outcome
 from service.surfaces.growingio.places import place_of
 from service.surfaces.growingio.wire import OPEN_API
 from service.surfaces.growingio.wire import exports as wire
@@ -79,7 +80,7 @@ async def show_result(request: web.Request) -> web.Response:
     found = await operations.user_lists.find(JobId(number), by=place.by)
     if "project" in request.match_info and not _is_in(found, place):
         raise NotFound("user list", id)
-    return answer(wire.result(found))
+    return answer(wire.result(found, outcome(found, language_of(request))))
 
 
 async def download(request: web.Request) -> web.StreamResponse:

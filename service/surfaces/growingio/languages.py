@@ -7,6 +7,8 @@ from enum import StrEnum
 from aiohttp import web
 
 from catalog import errors
+from catalog.jobs import JobState
+from catalog.user_lists import UserList
 
 #: The documents' name for the header.
 HEADER = "language"
@@ -58,6 +60,12 @@ _SENTENCES: dict[type[errors.Refusal], str] = {
     errors.OutcomeUnknown: "请求结果未知,请先查询再重试",
 }
 
+#: Why exports fail that can be asked for again otherwise, by the codes of their errors.
+_FAILURES = {
+    "segment_not_computed": "分群尚未计算,请先触发计算再导出",
+    "property_deleted": "导出字段已被删除,请去掉后重新导出",
+}
+
 
 def language_of(request: web.Request) -> Language:
     """The language a caller asks for."""
@@ -78,6 +86,18 @@ def explained(refusal: errors.Refusal, language: Language) -> str:
             return f"属性不存在或未授权:{'、'.join(refusal.keys)}"
     sentence = next(_SENTENCES[kind] for kind in type(refusal).__mro__ if kind in _SENTENCES)
     return f"{sentence}:{refusal}"
+
+
+def outcome(found: UserList, language: Language) -> str | None:
+    """Say in a language why an export has no file; None of one that has, or may have yet."""
+    if found.message is None or language is Language.ENGLISH:
+        return found.message
+    if found.job.state is JobState.CANCELLED:
+        return "任务已取消"
+    if found.job.state is JobState.SUCCEEDED:
+        return "文件已过期并被清理,请重新导出"
+    code = found.job.errors[-1].code if found.job.errors else ""
+    return f"{_FAILURES.get(code, '导出失败')}:{found.message}"
 
 
 def computation_triggered(language: Language) -> str:

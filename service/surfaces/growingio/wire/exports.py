@@ -45,11 +45,11 @@ def submitted(made: UserList, ids: HashIds) -> dict[str, str]:
     return {"id": ids.of(Noun.JOB, made.job.id), "name": made.name}
 
 
-def result(found: UserList) -> dict[str, Any]:
+def result(found: UserList, message: str | None) -> dict[str, Any]:
     """How a list stands. Its path comes percent-encoded in full, to be put behind ``?file=``."""
     is_there = found.stage is ListStage.FINISH and found.pieces
     told: dict[str, Any] = {
         "stage": found.stage,
         "uris": [quote(found.path, safe="")] if is_there else [],
     }
-    return told if found.message is None else {**told, "message": found.message}
+    return told if message is None else {**told, "message": message}
