@@ -39,7 +39,7 @@ from service.surfaces.adobe import dialect as adobe_dialect
 from service.surfaces.graphql import documents as graphql
 from service.surfaces.growingio import dialect as growingio_dialect
 from service.surfaces.growingio import exports as user_lists
-from service.surfaces.growingio import projects, properties
+from service.surfaces.growingio import merged_users, projects, properties
 from service.surfaces.growingio import segments as placed_segments
 from service.surfaces.growingio import tokens as bearer_tokens
 from service.surfaces.growingio import users as listed_users
@@ -83,6 +83,7 @@ ROUTES: list[web.RouteDef] = [
     *user_lists.ROUTES,
     *listed_users.ROUTES,
     *graphql.ROUTES,
+    *merged_users.ROUTES,
 ]
 
 #: In each of them callers say who they are, and are told what went wrong, in its own way; the

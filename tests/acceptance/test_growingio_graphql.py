@@ -21,7 +21,7 @@ from tests.acceptance.test_growingio_exports import (
     settings,
     working,
 )
-from tests.acceptance.workbench import PATIENCE
+from tests.acceptance.workbench import PATIENCE, reach, send
 
 __all__ = [
     "adobe",
@@ -140,3 +140,22 @@ async def test_a_segment_that_was_never_computed_ends_in_an_error(gio, ingested,
     async with working():
         found = await result(gio, submitted["submitSegmentUserExportJob"]["id"])
     assert json.loads(found["jsonData"])["code"] == "segment_not_computed"
+
+
+async def test_numbers_of_users_that_merged_can_be_asked_for(gio, adobe, ingested, working):
+    """The two users of the tag turn out to be one person: the older number stays."""
+    _, before = await exported(gio, working, detailExport=True)
+    path = f"{ingested.of_project}/merged_users"
+    assert await (await gio.get(path)).json() == {"values": [], "hasNextPage": False}
+    row = {"identityMap": {"CRMID": [{"id": "C004", "primary": True}, {"id": "C007"}]}}
+    (dataset_id,) = await (await adobe.get("/data/foundation/catalog/dataSets")).json()
+    async with working():
+        batch_id = await send(adobe, dataset_id, json.dumps(row).encode() + b"\n")
+        await reach(adobe, f"/data/foundation/catalog/batches/{batch_id}", "success")
+    _, after = await exported(gio, working, detailExport=True)
+    old = sorted(int(one["gio_id"]) for one in csv.DictReader(io.StringIO(before.decode())))
+    (left,) = csv.DictReader(io.StringIO(after.decode()))
+    assert int(left["gio_id"]) == old[0]
+    (merged,) = (await (await gio.get(path)).json())["values"]
+    assert (merged["gioId"], merged["mergedGioId"]) == (str(old[0]), str(old[1]))
+    assert (await (await gio.get(path, params={"after": old[1]})).json())["values"] == []
