@@ -6,7 +6,9 @@ every row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,9 @@ from service.engine.segments.values import (
     ranges,
     spelt,
 )
+
+#: How many questions' answers are kept: a bit for each word, for the rules of one job. A guess.
+VERDICTS = 512
 
 _COMPARE: dict[Comparison, Callable[[object, object], Column]] = {
     Comparison.EQUAL: pc.equal,
@@ -83,7 +88,8 @@ def _with_scalar(
         return pa.nulls(len(column), pa.bool_())
     if pt.is_dictionary(column.type):
         word = spelt(constant)[0]
-        return by_words(column, lambda words: compare(words, word.cast(words.type)))
+        asked = (compare.__name__, word.as_py())
+        return by_words(column, asked, lambda words: compare(words, word.cast(words.type)))
     if pt.is_temporal(column.type) and column.type != constant.type:
         return compare(instants(column), instants(constant)[0])
     scalar = constant[0]
@@ -97,11 +103,14 @@ def _with_scalar(
     return compare(column, scalar)
 
 
-def by_words(column: Column, judge: Callable[[Column], Column]) -> Column:
-    """Judge texts, giving booleans; of a dictionary, every word once."""
+def by_words(column: Column, asked: Hashable, judge: Callable[[Column], Column]) -> Column:
+    """Judge texts, giving booleans; of a dictionary, every word once.
+
+    What is asked of the words must tell all that the verdicts depend on.
+    """
     if not pt.is_dictionary(column.type):
         return judge(column)
-    verdicts = judge(column.dictionary)
+    verdicts = _verdicts(_Words(column.dictionary), _Question(asked, judge))
     if verdicts.null_count:
         return verdicts.take(column.indices)
     flags = unpacked(verdicts)
@@ -114,6 +123,38 @@ def by_words(column: Column, judge: Callable[[Column], Column]) -> Column:
     # A null has any code at all.
     numbers = _numbers(codes)
     return _with_nulls_of(codes, packed(np.take(flags, numbers, mode="clip")))
+
+
+class _Words:
+    """A dictionary, for a cache: slices of one job have the very same words."""
+
+    def __init__(self, words: Column) -> None:
+        self.words = words  # held, so that nothing else comes to lie where it lies
+        self._place = (
+            words.type,
+            words.offset,
+            len(words),
+            *(buffer and buffer.address for buffer in words.buffers()),
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Words) and self._place == other._place
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of words; how it is answered follows from that."""
+
+    asked: Hashable
+    judge: Callable[[Column], Column] = field(compare=False)
+
+
+@lru_cache(maxsize=VERDICTS)
+def _verdicts(words: _Words, question: _Question) -> Column:
+    return question.judge(words.words)
 
 
 def _numbers(codes: Column) -> Ints:
@@ -170,7 +211,11 @@ def found_in(element: Plain, lists: Listing) -> Bools:
     values = element.column
     if lists.space.is_constant:
         flags = unpacked(
-            by_words(_spelt_like(values, members), lambda words: _is_in(words, members))
+            by_words(
+                _spelt_like(values, members),
+                ("in", *members.to_pylist()),
+                lambda words: _is_in(words, members),
+            )
         )
         return flags if element.space is space else flags[space.rows_in(element.space)]
     code, member = codes_of((values, members))

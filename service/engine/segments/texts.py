@@ -52,7 +52,9 @@ def tested(function: Function, text: Plain, other: Plain, *, is_case_sensitive: 
             return Plain(space, pa.nulls(space.count, pa.bool_()))
         test = _WITH_CONSTANT[function]
         found = by_words(
-            text.column, lambda texts: test(_lowered(texts, is_case_sensitive), sought)
+            text.column,
+            (function, sought, is_case_sensitive),
+            lambda texts: test(_lowered(texts, is_case_sensitive), sought),
         )
         return Plain(text.space, found)
     texts, others = plain_from(text, space), plain_from(other, space)
@@ -92,7 +94,9 @@ def like(text: Plain, pattern: str) -> Plain:
     """Say whether a whole text is like a pattern, where % is any characters and _ is one."""
     if pt.is_null(text.column.type):
         return Plain(text.space, pa.nulls(text.space.count, pa.bool_()))
-    return Plain(text.space, by_words(text.column, lambda texts: _like(texts, pattern)))
+    return Plain(
+        text.space, by_words(text.column, ("like", pattern), lambda texts: _like(texts, pattern))
+    )
 
 
 def _like(texts: Column, pattern: str) -> Column:
@@ -120,7 +124,8 @@ def matching(text: Plain, expression: str) -> Plain:
     check(expression)
     if pt.is_null(text.column.type):
         return Plain(text.space, pa.nulls(text.space.count, pa.bool_()))
-    found = by_words(text.column, lambda texts: pc.match_substring_regex(texts, expression))
+    asked = ("matches", expression)
+    found = by_words(text.column, asked, lambda texts: pc.match_substring_regex(texts, expression))
     return Plain(text.space, found)
 
 
