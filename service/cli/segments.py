@@ -253,9 +253,10 @@ def _pointing_into(rule: str) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        line, column = refused.report.get("line"), refused.report.get("column")
-        refused.message += _pointer(rule, line, column)
-        raise
+        pointer = _pointer(rule, refused.report.get("line"), refused.report.get("column"))
+        if not pointer:
+            raise
+        raise click.ClickException(refused.message + pointer) from refused
 
 
 def _pointer(rule: str, line: int | None, column: int | None) -> str:

@@ -63,7 +63,7 @@ async def test_a_rule_is_tried_without_being_kept(api: Service):
 
 async def test_a_refused_rule_is_shown_with_a_mark_where_it_is_wrong(api: Service):
     rule = '_id = "1" and\n\t_di = "2"'
-    with pytest.raises(Refused) as refused, _pointing_into(rule):
+    with pytest.raises(click.ClickException) as refused, _pointing_into(rule):
         await define(api, "x", rule)
     assert "did you mean _id?" in refused.value.message
     assert refused.value.message.endswith('\n\n   _di = "2"\n   ^')
