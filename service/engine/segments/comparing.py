@@ -134,7 +134,7 @@ class _Words:
             words.type,
             words.offset,
             len(words),
-            *(buffer and buffer.address for buffer in words.buffers()),
+            *(buffer.address if buffer is not None else None for buffer in words.buffers()),
         )
 
     def __hash__(self) -> int:

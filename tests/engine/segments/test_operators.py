@@ -323,5 +323,7 @@ def test_rules_that_say_the_same_of_other_names_share_their_work():
     assert sorted(asked) == ["amount", "kind"]
 
 
-def test_a_slice_without_profiles_has_nobody():
-    assert found("xEvent.count() = 0 or name.isNull()") == []
+@pytest.mark.parametrize("has_words", [False, True])
+def test_a_slice_without_profiles_has_nobody(has_words):
+    rule = 'xEvent.count() = 0 or name.isNull() or name = "Ann" or name.contains("n")'
+    assert found(rule, has_words=has_words) == []
