@@ -108,8 +108,12 @@ END $$;
 COMMENT ON FUNCTION announce_job IS
     'Wakes workers when a job waits, and tells the one that runs it when it was cancelled.';
 
+-- Transactions that hold a notice are committed one after the other, each with its own write to the
+-- disk. Whoever submits very many says instead that it announces them afterwards.
 CREATE TRIGGER announce_new_job AFTER INSERT ON jobs
-    FOR EACH ROW EXECUTE FUNCTION announce_job();
+    FOR EACH ROW
+    WHEN (current_setting('profile_exports.announcing', true) IS DISTINCT FROM 'afterwards')
+    EXECUTE FUNCTION announce_job();
 CREATE TRIGGER announce_moved_job AFTER UPDATE OF state ON jobs
     FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION announce_job();
 

@@ -86,6 +86,7 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
+        self._afterwards: dict[Connection, list[Callable[[], None]]] = {}
 
     @classmethod
     async def connect(cls, *, most: int = 10, **where: Any) -> Self:
@@ -132,8 +133,15 @@ class Database:
                         "the database went away while this was made for good: look whether it was"
                     ) from error
                 raise
+            for do in self._afterwards.get(connection, ()):
+                do()
         finally:
+            self._afterwards.pop(connection, None)
             await self._pool.release(connection)
+
+    def afterwards(self, db: Connection, do: Callable[[], None]) -> None:
+        """Have something done as soon as the transaction of a connection is made for good."""
+        self._afterwards.setdefault(db, []).append(do)
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[Connection]:

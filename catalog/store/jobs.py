@@ -91,6 +91,10 @@ class JobStore:
         assert row is not None
         return int(row["count"])
 
+    async def announce(self) -> None:
+        """Tell workers that jobs wait which were submitted without a word."""
+        await SQL["announce"].row(self._db)
+
     async def next_due(self) -> timedelta | None:
         """How long until the first job that was put off may be claimed; None when none was."""
         row = await SQL["next_due"].row(self._db)

@@ -109,6 +109,10 @@ SELECT count(*) AS count
            AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
          LIMIT :at_most) AS counted
 
+-- name: announce
+-- Tells workers that jobs wait, whichever.
+SELECT pg_notify('jobs', 'queued:')
+
 -- name: next_due
 -- How long until the first job that was put off may be claimed; null when none was.
 SELECT min(run_after) - now() AS due FROM jobs WHERE state = 'queued' AND run_after > now()

@@ -22,22 +22,24 @@ from catalog.store.export_jobs import export_job_of
 
 SQL = queries.beside(__file__)
 
+_INPUT_FORMAT = asdict(InputFormat())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What a new export would rest on."""
 
-    #: The sandbox's last commit number.
-    snapshot: int
     #: Of the data set to write to; None when there is no such data set.
     schema_id: str | None
     has_default_policy: bool
     #: Another one whenever a schema of the union or a namespace was changed.
+    shape_mark: str
+    #: Another one whenever anything of this was changed, or a merge policy.
     mark: str
 
 
 class SubmissionStore:
-    """Looks at what a new export rests on and queues it, inside one transaction."""
+    """Looks at what a new export rests on, and queues it upon that, inside one transaction."""
 
     def __init__(self, db: Connection) -> None:
         self._db = db
@@ -60,11 +62,19 @@ class SubmissionStore:
         by: Caller,
         *,
         dataset_id: str,
+        schema_name: str,
+        mark: str,
         order: Mapping[str, Any],
-        snapshot: int,
+        selection: Mapping[str, Any],
+        shapes: str,
         batch_count: int,
-    ) -> ExportJob:
-        """Queue a job with its batches and note it; workers hear of it at the commit."""
+    ) -> ExportJob | None:
+        """Queue a job with its batches and note it.
+
+        Workers are told by :meth:`JobStore.announce`, once it is committed. The job pins the
+        sandbox's last commit number. None, nothing having been done, when the ground has another
+        ``mark`` by now. ``shapes`` is the JSON of what ``selection`` is to have besides.
+        """
         batch_ids = [secrets.token_hex(16) for _ in range(batch_count)]
         row = await SQL["submit"].row(
             self._db,
@@ -72,13 +82,17 @@ class SubmissionStore:
             organisation_id=by.scope.organisation_id,
             sandbox_name=by.scope.sandbox_name,
             dataset_id=dataset_id,
-            order=dict(order),
-            snapshot=snapshot,
+            schema_name=schema_name,
+            mark=mark,
+            order=order,
+            selection=selection,
+            shapes=shapes,
             actor=by.client_id,
             request_id=by.request_id,
             batch_ids=batch_ids,
             batch_state=BatchState.EXPORTING,
-            input_format=asdict(InputFormat()),
+            input_format=_INPUT_FORMAT,
         )
-        assert row is not None
+        if row is None:
+            return None
         return export_job_of({**row, "order": order, "batch_ids": batch_ids})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from catalog import segments
 from catalog.audit import Action, ObjectKind
-from catalog.errors import InvalidField, NotFound
+from catalog.errors import InvalidField, NotFound, Unavailable
 from catalog.export_jobs import (
     BUILT_IN_POLICIES,
     IDENTITIES_PATHS,
@@ -27,7 +28,6 @@ from catalog.schemas import PROFILE_UNION, Field, Path, field_at
 from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
-from catalog.store.erasure import ErasureStore
 from catalog.store.export_jobs import ExportJobStore
 from catalog.store.jobs import JobStore
 from catalog.store.merge_policies import MergePolicyStore
@@ -44,13 +44,21 @@ from service.engine.orders import (
     SegmentFilter,
     Selection,
 )
+from service.operations.announcements import Announcements
 from service.operations.remembered import Remembered
 from service.operations.waiting_room import WaitingRoom
 
-#: They stay true for ever, being known by a mark of what they were made of.
-_SHAPES_LAST = timedelta(hours=1)
+#: What is known by the mark of what it was made of stays true for ever.
+_KNOWN_LASTS = timedelta(hours=1)
 #: A union of ten thousand fields takes some 20 MB.
 _MOST_SHAPES = 10
+#: Some 500 bytes each.
+_MOST_BASES = 1000
+#: Its ground must change within a millisecond for a submission to look again.
+_MOST_LOOKS = 10
+
+#: What requests with the same basis have in common: sandbox, data set, policy and its version.
+_Asked: TypeAlias = tuple[Scope, str, str | None, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,25 @@ class Shapes:
     """
 
     union: Union
-    documents: Mapping[str, Any]
+    #: Fields and namespaces, as the JSON of a part of a selection.
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """The merge policy a job is pinned to; no id when rows are not merged."""
+
+    id: str | None
+    version: int | None
+    rules: MergeRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a request rests on, until its ground has another mark."""
+
+    ground: Ground
+    policy: Pinned
 
 
 class ExportJobs:
@@ -73,6 +99,8 @@ class ExportJobs:
         self._waiting_room = waiting_room
         self._most_events = most_events
         self._shapes: Remembered[tuple[Scope, str], Shapes] = Remembered(most=_MOST_SHAPES)
+        self._bases: Remembered[_Asked, Basis] = Remembered(most=_MOST_BASES)
+        self._announcements = Announcements(database)
 
     async def submit(self, request: ExportRequest, *, by: Caller) -> ExportJob:
         """Check a request, pin what it will read, open its batches and queue the job.
@@ -81,36 +109,46 @@ class ExportJobs:
         with TooManyJobs when as many wait as may.
         """
         async with self._database.transaction() as db:
-            await ErasureStore(db).keep(by.scope)
             await self._waiting_room.enter(db, by.scope)
+            _check_schema(request)
             request = await _under_policy_of_segments(db, request, by.scope)
-            ground = await SubmissionStore(db).look(
-                by.scope, dataset_id=request.dataset_id, schema_name=PROFILE_SCHEMA_NAME
-            )
-            _check_destination(request, ground)
-            policy_id, policy_version, rules = await _policy(db, request, ground, by.scope)
-            shapes = await self._shapes_of(db, ground, by.scope)
-            selection = _selection(request, rules, shapes.union, most_events=self._most_events)
-            if request.is_evaluated:
-                evaluation = await _evaluation(db, policy_id, by.scope)
-                selection = selection.model_copy(update={"evaluation": evaluation})
-            return await SubmissionStore(db).submit(
-                by,
-                dataset_id=request.dataset_id,
-                order={
-                    "echo": dict(request.echo),
-                    "merge_policy_id": policy_id,
-                    "merge_policy_version": policy_version,
-                    "segments": _split(selection),
-                    "selection": {**selection.model_dump(mode="json"), **shapes.documents},
-                },
-                snapshot=ground.snapshot,
-                batch_count=selection.batch_count,
-            )
+            submitted = await self._submit_as_before(db, request, by)
+            for _ in range(_MOST_LOOKS):
+                if submitted is not None:
+                    self._announcements.announce(db)
+                    return submitted
+                basis = await self._look(db, request, by.scope)
+                shapes = await self._shapes_of(db, basis.ground, by.scope)
+                selection = self._selection(request, basis.policy.rules, shapes)
+                submitted = await _submit(db, request, basis, selection, shapes, by)
+        raise Unavailable("what the export rests on changes all the time")
+
+    async def _submit_as_before(
+        self, db: Connection, request: ExportRequest, by: Caller
+    ) -> ExportJob | None:
+        """Submit upon what such a request rested on last; None when that is unknown or past."""
+        basis = self._bases.get(_asked(request, by.scope))
+        shapes = basis and self._shapes.get((by.scope, basis.ground.shape_mark))
+        if basis is None or shapes is None:
+            return None
+        try:
+            selection = self._selection(request, basis.policy.rules, shapes)
+        except InvalidField:
+            return None  # of what was remembered: whether it is so still is to be looked up
+        return await _submit(db, request, basis, selection, shapes, by)
+
+    async def _look(self, db: Connection, request: ExportRequest, scope: Scope) -> Basis:
+        ground = await SubmissionStore(db).look(
+            scope, dataset_id=request.dataset_id, schema_name=PROFILE_SCHEMA_NAME
+        )
+        _check_destination(request, ground)
+        basis = Basis(ground=ground, policy=await _policy(db, request, ground, scope))
+        self._bases.keep(_asked(request, scope), basis, lasts=_KNOWN_LASTS)
+        return basis
 
     async def _shapes_of(self, db: Connection, ground: Ground, scope: Scope) -> Shapes:
         """The union and the namespaces of a sandbox, worked out anew when either changed."""
-        known = self._shapes.get((scope, ground.mark))
+        known = self._shapes.get((scope, ground.shape_mark))
         if known is None:
             union = await SchemaStore(db).union(scope)
             namespaces = await NamespaceStore(db).registered(scope)
@@ -119,9 +157,12 @@ class ExportJobs:
                 "event_fields": [field.to_json() for field in union.event_fields],
                 "namespaces": {one.code.lower(): one.code for one in namespaces},
             }
-            known = Shapes(union=union, documents=documents)
-            self._shapes.keep((scope, ground.mark), known, lasts=_SHAPES_LAST)
+            known = Shapes(union=union, document=json.dumps(documents))
+            self._shapes.keep((scope, ground.shape_mark), known, lasts=_KNOWN_LASTS)
         return known
+
+    def _selection(self, request: ExportRequest, rules: MergeRules, shapes: Shapes) -> Selection:
+        return _selection(request, rules, shapes.union, most_events=self._most_events)
 
     async def find(self, id: JobId, *, by: Caller) -> ExportJob:
         return await self._database.read(lambda db: ExportJobStore(db).find(by.scope, id))
@@ -145,6 +186,39 @@ class ExportJobs:
                 await JobStore(db).move(job, JobEvent.CANCEL, actor=by.client_id, is_fenced=False)
                 await AuditStore(db).note(by, Action.CANCEL, ObjectKind.EXPORT_JOB, id)
                 await BatchStore(db).abort(job.id)
+
+
+def _asked(request: ExportRequest, scope: Scope) -> _Asked:
+    return scope, request.dataset_id, request.merge_policy_id, request.merge_policy_version
+
+
+async def _submit(
+    db: Connection,
+    request: ExportRequest,
+    basis: Basis,
+    selection: Selection,
+    shapes: Shapes,
+    by: Caller,
+) -> ExportJob | None:
+    """Queue the job; None, nothing having been done, when its ground has changed."""
+    if request.is_evaluated:
+        evaluation = await _evaluation(db, basis.policy.id, by.scope)
+        selection = selection.model_copy(update={"evaluation": evaluation})
+    return await SubmissionStore(db).submit(
+        by,
+        dataset_id=request.dataset_id,
+        schema_name=PROFILE_SCHEMA_NAME,
+        mark=basis.ground.mark,
+        order={
+            "echo": dict(request.echo),
+            "merge_policy_id": basis.policy.id,
+            "merge_policy_version": basis.policy.version,
+            "segments": _split(selection),
+        },
+        selection=selection.model_dump(mode="json"),
+        shapes=shapes.document,
+        batch_count=selection.batch_count,
+    )
 
 
 async def _under_policy_of_segments(
@@ -184,12 +258,15 @@ async def _evaluation(db: Connection, policy_id: str | None, scope: Scope) -> Ev
     return Evaluation(rules=rules, evaluated_at=datetime.now(UTC)) if rules else None
 
 
-def _check_destination(request: ExportRequest, ground: Ground) -> None:
+def _check_schema(request: ExportRequest) -> None:
     if request.schema_name != PROFILE_SCHEMA_NAME:
         raise InvalidField(
             "schema.name",
             f"{request.schema_name!r} cannot be exported, {PROFILE_SCHEMA_NAME} can",
         )
+
+
+def _check_destination(request: ExportRequest, ground: Ground) -> None:
     if ground.schema_id is None:
         raise InvalidField("destination.datasetId", f"no data set {request.dataset_id}")
     if ground.schema_id != PROFILE_UNION:
@@ -200,25 +277,26 @@ def _check_destination(request: ExportRequest, ground: Ground) -> None:
         )
 
 
-async def _policy(
-    db: Connection, request: ExportRequest, ground: Ground, scope: Scope
-) -> tuple[str | None, int | None, MergeRules]:
+_UNMERGED = Pinned(id=None, version=None, rules=MergeRules())
+
+
+async def _policy(db: Connection, request: ExportRequest, ground: Ground, scope: Scope) -> Pinned:
     """The policy a job is pinned to: the one asked for, the default, or no merging at all."""
     id, version = request.merge_policy_id, request.merge_policy_version
     policies = MergePolicyStore(db)
     if id is None:
         if not ground.has_default_policy:
-            return None, None, MergeRules()
+            return _UNMERGED
         default = await policies.default(scope, PROFILE_SCHEMA_NAME)
         if default is None:
-            return None, None, MergeRules()
+            return _UNMERGED
         id, version = default.id, version or default.version
     if id in BUILT_IN_POLICIES:
         if version not in {None, 1}:
             raise InvalidField("mergePolicy.version", f"{id} has one version, 1")
-        return id, 1, BUILT_IN_POLICIES[id]
+        return Pinned(id=id, version=1, rules=BUILT_IN_POLICIES[id])
     policy = await _in_version(policies, scope, id, version)
-    return policy.id, policy.version, policy.rules
+    return Pinned(id=policy.id, version=policy.version, rules=policy.rules)
 
 
 async def _in_version(

@@ -27,6 +27,9 @@ def creating(handler: Handler) -> Handler:
     @wraps(handler)
     async def once(request: web.Request) -> web.StreamResponse:
         request[BODY] = await document(request)
+        retries, attempt = request.app[OPERATIONS].retries, _attempt(request)
+        if attempt is None:
+            return await retries.as_one(lambda: handler(request))
 
         is_repeated = True
 
@@ -39,9 +42,7 @@ def creating(handler: Handler) -> Handler:
             headers = {name: value for name, value in response.headers.items() if name not in _OURS}
             return KeptAnswer(status=response.status, headers=headers, body=response.body)
 
-        kept = await request.app[OPERATIONS].retries.once(
-            create, _attempt(request), by=request[CALLER]
-        )
+        kept = await retries.once(create, attempt, by=request[CALLER])
         headers = {**kept.headers, **({REPLAYED: "true"} if is_repeated else {})}
         return web.Response(body=kept.body, status=kept.status, headers=headers)
 

@@ -23,6 +23,7 @@ from catalog.store_files import NewStoreFile, StoreFileKind
 from service.operations.checkup import Checkup
 from service.storage import keys
 from service.storage.files import Files
+from service.worker import sweeping
 from service.worker.sweeping import LOOK_UNTIL, Keeping, Sweeper
 from tests.builders import LEASE, WORKER, a_batch, a_dataset, a_job, a_loaded_batch
 
@@ -253,6 +254,19 @@ async def test_a_round_by_itself_looks_only_at_what_is_due(database, db, scope, 
     assert on_disk(files) == {late}
     await db.execute("UPDATE folders SET due_at = now()")
     await Sweeper(database, files, KEEPING, actor="test").sweep()
+    assert on_disk(files) == set()
+
+
+async def test_who_sweeps_by_hand_looks_below_all_folders_however_many_they_are(
+    database, db, scope, files, sweep, monkeypatch
+):
+    monkeypatch.setattr(sweeping, "MOST_AT_ONCE", 1)
+    for _ in range(3):
+        _, folder = await a_failed_job(db, scope)
+        store(files, f"{folder}/part")
+    await Sweeper(database, files, KEEPING, actor="test").sweep()
+    assert len(on_disk(files)) == 2
+    assert (await sweep())["unnamed_files"] == 2
     assert on_disk(files) == set()
 
 
