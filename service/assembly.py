@@ -258,19 +258,7 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         sizes=sizes,
         most_events=settings.limit.profile_events,
     )
-    promotions = Promotions(
-        runner,
-        threads=engine.threads,
-        rules=IdentityRules(
-            ecid_digits=settings.ingestion.ecid_digits,
-            most_per_row=settings.ingestion.row_identities,
-        ),
-        limits=Limits(
-            memory_bytes=engine.memory_bytes,
-            seconds=engine.time_limit.total_seconds(),
-            still_seconds=engine.still_limit.total_seconds(),
-        ),
-    )
+    promotions = _promotions(runner, settings)
     runner.stand_ready()
     try:
         yield Worker(
@@ -295,6 +283,23 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         )
     finally:
         await runner.close()
+
+
+def _promotions(runner: LocalRunner, settings: Settings) -> Promotions:
+    engine = settings.engine
+    return Promotions(
+        runner,
+        threads=engine.threads,
+        rules=IdentityRules(
+            ecid_digits=settings.ingestion.ecid_digits,
+            most_per_row=settings.ingestion.row_identities,
+        ),
+        limits=Limits(
+            memory_bytes=engine.memory_bytes,
+            seconds=engine.time_limit.total_seconds(),
+            still_seconds=engine.still_limit.total_seconds(),
+        ),
+    )
 
 
 def upkeep(deployed: Deployment, *, least_files: int | None = None) -> Upkeep:
