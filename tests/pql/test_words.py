@@ -18,15 +18,15 @@ from tests.pql.rules import rules, schemas
         (
             "points > 3 and not (isVip or since.isNull())",
             (
-                "Profiles of which points is more than 3 and it is not so that (isVip or since has no"
-                " value)."
+                "Profiles of which points is more than 3 and it is not so that (isVip or since has"
+                " no value)."
             ),
         ),
         (
             "exists E from xEvent where E.price > 50 and E.timestamp occurs <= 3 days before now",
             (
-                "Profiles of which there is one E of the events, where price of E is more than 50 and"
-                " timestamp of E occurs <= 3 days before now."
+                "Profiles of which there is one E of the events, where price of E is more than 50"
+                " and timestamp of E occurs <= 3 days before now."
             ),
         ),
         (
