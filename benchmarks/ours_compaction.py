@@ -12,8 +12,7 @@ from ours_promotion import SECRET, store_of
 from catalog.compaction import CompactionPolicy, due
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store_files import LiveFile, StoreFileId
-from service.engine.compaction import merger_of
-from service.engine.orders import Compacted, CompactionOrder, Fragments, NewStoreFile
+from service.engine.orders import Compacted, CompactionOrder, Fragments, NewStoreFile, merger_of
 from service.settings import CompactionSettings
 
 _SCOPE = Scope(

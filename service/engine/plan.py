@@ -208,9 +208,9 @@ def _batched(batch_count: int) -> list[range]:
 
 def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> Plan:
     """Add to a plan who is left out, and the rows that had to be moved."""
-    folder = snapshot.order.folder
-    labels = open_labels(plan.labels, files, snapshot.order.identities_per_profile)
-    if labels is None:
+    folder, key = snapshot.order.folder, plan.labels
+    labels = open_labels(key, files, snapshot.order.identities_per_profile)
+    if key is None or labels is None:
         return plan
     excluded = labels.excluded()
     if excluded.profile_count:
@@ -224,14 +224,12 @@ def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> P
         plan = plan.model_copy(
             update={"exclusions": exclusions, "excluded_count": excluded.profile_count}
         )
-    scatter = Scatter(
-        snapshot=snapshot, labels=labels, depth=plan.depth, folder=folder, files=files
-    )
+    scatter = Scatter(snapshot=snapshot, labels=key, depth=plan.depth, folder=folder, files=files)
     runs = []
-    for done, kind in enumerate(READ):
+    report(Progress(phase="planning", done=0, total=len(READ)))
+    for done, (kind, keys) in enumerate(scatter.runs(), start=1):
+        runs += [Run(kind=kind, key=key) for key in keys]
         report(Progress(phase="planning", done=done, total=len(READ)))
-        runs += [Run(kind=kind, key=key) for key in scatter.runs(kind)]
-    report(Progress(phase="planning", done=len(READ), total=len(READ)))
     return plan.model_copy(update={"runs": tuple(runs)})
 
 

@@ -160,6 +160,11 @@ class StoreFileWriter:
 
     def write_sorted(self, rows: pa.Table) -> None:
         """Write sorted rows of any prefixes, cutting them where the prefix changes."""
+        if not rows.num_rows:
+            return
+        # At once, because to look words up in each piece would mean to learn them all each time.
+        stored = [self._stored(field, rows) for field in self._schema]
+        rows = pa.Table.from_arrays(stored, schema=self._schema)
         keys = rows.column(self._cut_at).to_numpy()
         for prefix, start, stop in _runs(prefixes(keys, self._depth)):
             self.write(prefix, rows.slice(start, stop - start))
@@ -318,6 +323,12 @@ class StoreFile:
     def read_group(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Read columns of one group; those that the file lacks are left out."""
         return self._plain(self._read(number, number + 1, columns))
+
+    def read_rows(
+        self, number: int, rows: npt.NDArray[np.int64], columns: Sequence[str]
+    ) -> pa.Table:
+        """Read columns of some rows of one group, by their places; of others no word is spelt."""
+        return self._plain(self._read(number, number + 1, columns).take(pa.array(rows)))
 
     def slice(self, prefix: int, depth: int, columns: Sequence[str]) -> pa.Table:
         """Read all rows whose key has the prefix, sorted as in the file.
