@@ -22,8 +22,8 @@ SALT = "hash_ids"
 #: As documented.
 _LENGTH = 8
 
-#: Ids of eight characters have room for so many bits beside the noun.
-_DIGEST_BITS = 36
+#: Ids of eight characters have room for so many bits beside the noun: seven of 44 letters are 38.
+_DIGEST_BITS = 34
 
 
 class Noun(IntEnum):
