@@ -132,16 +132,21 @@ class Datasets:
 
 async def _may_feed_profiles(db: Connection, draft: DatasetDraft, scope: Scope) -> bool:
     """Whether rows can be about people, by the class of the schema. Refuses a schema that is not
-    there and, of a data set that is enabled, one that is not in the union."""
+    there and, of a data set that is enabled, one that is not in the union.
+
+    Data sets on the union itself, which exports fill, may say that they are enabled; it has no
+    effect.
+    """
     schema = await _schema(db, draft.schema_id, scope)
-    if says(draft.tags, "enabled") and not (schema and schema.is_union):
-        which = f"schema {schema.title!r}" if schema else f"the union {draft.schema_id}"
+    if schema is None:
+        return False
+    if says(draft.tags, "enabled") and not schema.is_union:
         raise InvalidField(
             f"tags.{PROFILE_TAG}",
             "To enable profile datasets the schema should be valid: "
-            f'{which} does not have "union" among its meta:immutableTags',
+            f'schema {schema.title!r} does not have "union" among its meta:immutableTags',
         )
-    return schema is not None and schema.is_about_people
+    return schema.is_about_people
 
 
 async def _schema(db: Connection, id: SchemaId, scope: Scope) -> Schema | None:

@@ -447,7 +447,8 @@ async def test_luma_composes_profiles_and_events_of_standard_groups(adobe: HttpC
 
 
 async def test_summit_names_the_profile_schema_the_old_way(adobe: HttpClient):
-    body = {"name": "Profile Export", "schema": "@/xdms/context/profile", "tags": {}}
+    tags = {"unifiedProfile": ["enabled:true"]}
+    body = {"name": "Profile Export", "schema": "@/xdms/context/profile", "tags": tags}
     (reference,) = await call(adobe, "POST", f"{CATALOG}/dataSets", status=201, json=body)
     id = reference[len("@/dataSets/") :]
     shown = (await call(adobe, "GET", f"{CATALOG}/dataSets/{id}"))[id]
