@@ -128,8 +128,10 @@ class ExportJobs:
     ) -> ExportJob | None:
         """Submit upon what such a request rested on last; None when that is unknown or past."""
         basis = self._bases.get(_asked(request, by.scope))
-        shapes = basis and self._shapes.get((by.scope, basis.ground.shape_mark))
-        if basis is None or shapes is None:
+        if basis is None:
+            return None
+        shapes = self._shapes.get((by.scope, basis.ground.shape_mark))
+        if shapes is None:
             return None
         try:
             selection = self._selection(request, basis.policy.rules, shapes)
