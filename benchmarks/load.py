@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -237,10 +238,10 @@ async def _page_seconds(service: Service, address: str) -> float:
     line = await Line.to("127.0.0.1", service.port)
     times = []
     for _ in range(LISTINGS):
-        started = asyncio.get_running_loop().time()
+        started = time.perf_counter()  # uvloop's own clock counts milliseconds
         status, answer = await line.call(listing)
         assert status == HTTPStatus.OK, answer
-        times.append(asyncio.get_running_loop().time() - started)
+        times.append(time.perf_counter() - started)
     line.close()
     return statistics.median(times)
 
