@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from catalog.merge_policies import IdentityGraph
-from service.cli import datasets, downloads, exports
+from service.cli import datasets, downloads, exports, segmentations
 from service.cli.access import FindAccess, access_options
 from service.cli.api import Service
 from service.cli.console import (
@@ -90,6 +90,13 @@ def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
     metavar="TIME",
     help="Only profiles that were updated later, by the time of ingestion.",
 )
+@click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    metavar="NAME",
+    help="Only members of this segment, by its name or id; of any, when repeated.",
+)
 @click.option("--empty-profiles", is_flag=True, help="Also profiles that have only events.")
 @click.option("--job", "job_id", type=int, help="Go on with a job that exists already.")
 @click.option(
@@ -139,6 +146,7 @@ async def _submit(service: Service, wanted: Mapping[str, Any]) -> int:
     policy = wanted["merge_policy_id"]
     if wanted["graph"]:
         policy = await exports.policy_for(service, IdentityGraph(wanted["graph"]))
+    segment_ids = [(await segmentations.find(service, word))["id"] for word in wanted["segments"]]
     job = await exports.submit(
         service,
         exports.Wanted(
@@ -146,6 +154,7 @@ async def _submit(service: Service, wanted: Mapping[str, Any]) -> int:
             fields=wanted["fields"],
             event_fields=wanted["event_fields"],
             merge_policy_id=policy,
+            segment_ids=tuple(segment_ids),
             updated_after=wanted["since"],
             with_empty_profiles=wanted["empty_profiles"],
         ),

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from catalog.jobs import JobError, JobEvent
 from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
-from service.cli import main, segmentations
+from service.cli import exports, main, segmentations
 from service.cli.api import Refused, Service
+from service.cli.export import _submit
 from service.cli.segments import _pointing_into
 from tests.builders import LEASE, WORKER
 
@@ -54,6 +55,14 @@ async def test_a_segment_is_found_by_whatever_it_is_called(api: Service, monkeyp
         assert await segmentations.find(api, word) == made[0]
     with pytest.raises(click.ClickException, match="no segment has the id, the key or the name x"):
         await segmentations.find(api, "x")
+
+
+async def test_an_export_is_of_segments_by_whatever_they_are_called(api: Service):
+    made = [await define(api, name) for name in ("x", "y")]
+    wanted = dict.fromkeys(("merge_policy_id", "graph", "dataset_id", "event_fields", "since"))
+    wanted |= {"segments": ("x", made[1]["key"]), "fields": "", "empty_profiles": False}
+    job = await api.get(f"{exports.JOBS}/{await _submit(api, wanted)}")
+    assert job["filter"]["segments"] == [{"segmentId": each["id"]} for each in made]
 
 
 async def test_a_rule_is_tried_without_being_kept(api: Service):
