@@ -81,7 +81,7 @@ def test_every_refusal_has_a_code_of_its_own():
 
 
 def test_every_refusal_is_drawn_in_the_tree_of_errors():
-    drawn = set(re.findall(r"^ *[*+-] (\w+)", errors.__doc__ or "", re.MULTILINE))
+    drawn = set(re.findall(r"^ *[*+.-] (\w+)", errors.__doc__ or "", re.MULTILINE))
     assert drawn == {refusal.__name__ for refusal in refusals()}
 
 

@@ -119,7 +119,7 @@ async def test_a_trial_checks_everything_and_keeps_nothing(adobe, db, scope, sub
             assert await ask(adobe, method, path, json=body, headers=trial) == (200, answered)
     for method, path, body in (
         ("POST", DATASETS, {"schemaRef": {"id": "nothing"}}),
-        ("PATCH", f"{DATASETS}/{id}", {"tags": {"unifiedProfile": ["enabled:true"]}}),
+        ("PATCH", f"{DATASETS}/{id}", {"tags": {"unifiedProfile": "enabled:true"}}),
         ("PATCH", f"{BATCHES}/{batch.id}", {"size": 5}),
     ):
         with subtests.test(f"{method} {path} {body}"):

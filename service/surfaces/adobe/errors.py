@@ -25,6 +25,8 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Stale: HTTPStatus.PRECONDITION_FAILED,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.InvalidField: HTTPStatus.BAD_REQUEST,
+    errors.TooManyProperties: HTTPStatus.BAD_REQUEST,
+    errors.UnknownProperties: HTTPStatus.BAD_REQUEST,
     errors.InvalidRule: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
