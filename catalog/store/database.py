@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
@@ -89,10 +90,18 @@ class Database:
         self._afterwards: dict[Connection, list[Callable[[], None]]] = {}
 
     @classmethod
-    async def connect(cls, *, most: int = 10, **where: Any) -> Self:
-        """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user."""
+    async def connect(cls, *, most: int = 10, idle: timedelta | None = None, **where: Any) -> Self:
+        """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user.
+
+        The server ends a transaction of which it hears nothing for ``idle``, and gives its locks
+        back: a process that was stopped in the middle of one would hold them until it goes on.
+        """
+        limits = {}
+        if idle is not None:
+            limits["idle_in_transaction_session_timeout"] = f"{idle // timedelta(milliseconds=1)}"
         pool = await asyncpg.create_pool(
             **where,
+            server_settings=limits,
             min_size=1,
             max_size=most,
             init=prepare,

@@ -23,6 +23,7 @@ from pydantic import AliasChoices, BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from catalog import errors
+from catalog.audit import Action, ObjectKind
 from service.app import ROUTES
 from service.surfaces.adobe.errors import STATUS
 from service.surfaces.adobe.wire.documents import Document
@@ -83,6 +84,13 @@ def test_every_refusal_is_listed_with_its_status():
 def status_of(refusal: type[errors.Refusal]) -> int:
     known = (STATUS[kind].value for kind in refusal.__mro__ if kind in STATUS)
     return next(known, 400)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("AuditAction", Action), ("AuditObjectKind", ObjectKind)]
+)
+def test_the_audit_log_has_the_words_that_are_promised(name: str, kind: type[Enum]):
+    assert DOCUMENT["components"]["schemas"][name]["enum"] == [each.value for each in kind]
 
 
 def test_operations_are_named_by_what_they_do():
