@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from math import ceil
 from typing import Any
 
 from aiohttp import web
 
 from catalog import errors
 from service.surfaces.http import REQUEST_ID, answer, defect_detail
+from service.surfaces.refusals import headers_of
 
 STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -77,26 +77,8 @@ def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     body = dict(problem(request, status, code=refusal.code, detail=str(refusal)))
     if isinstance(refusal, errors.InvalidRule) and refusal.line is not None:
         body["report"] = {**body["report"], "line": refusal.line, "column": refusal.column}
-    headers = _headers(refusal, status)
+    headers = headers_of(refusal, status)
     return answer({**body, "error_code": number, "message": words}, status, headers)
-
-
-def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
-    """What a refusal says to the HTTP library of its caller: get a token, wait, go away."""
-    match refusal:
-        case errors.Limited():
-            return {"Retry-After": str(ceil(refusal.retry_after.total_seconds()))}
-        case errors.Unavailable():  # not OutcomeUnknown: its caller must look
-            return {"Retry-After": "1"}
-        case errors.InsufficientScope():
-            return {
-                "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{refusal.needed}"'
-            }
-        case errors.TooSlow():
-            return {"Connection": "close"}
-    if status is HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return {}
 
 
 def problem(

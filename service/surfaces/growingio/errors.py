@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from math import ceil
 
 from aiohttp import web
 
 from catalog import errors
 from service.surfaces.growingio.languages import explained, failure, language_of
 from service.surfaces.http import REQUEST_ID, answer, defect_detail
+from service.surfaces.refusals import headers_of
 
 STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.Refusal: HTTPStatus.BAD_REQUEST,
@@ -35,7 +35,7 @@ def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     """The answer to a refusal."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     said = explained(refusal, language_of(request))
-    return answer(_problem(request, refusal.code, said), status, _headers(refusal, status))
+    return answer(_problem(request, refusal.code, said), status, headers_of(refusal, status))
 
 
 def from_http(request: web.Request, error: web.HTTPError) -> web.Response:
@@ -73,21 +73,3 @@ def _problem(request: web.Request, code: str, message: str) -> dict[str, object]
         "message": message,
         "requestId": request.get(REQUEST_ID, ""),
     }
-
-
-def _headers(refusal: errors.Refusal, status: HTTPStatus) -> dict[str, str]:
-    """What a refusal says to the HTTP library of its caller: get a token, wait, go away."""
-    match refusal:
-        case errors.Limited():
-            return {"Retry-After": str(ceil(refusal.retry_after.total_seconds()))}
-        case errors.Unavailable():  # not OutcomeUnknown: its caller must look
-            return {"Retry-After": "1"}
-        case errors.InsufficientScope():
-            return {
-                "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{refusal.needed}"'
-            }
-        case errors.TooSlow():
-            return {"Connection": "close"}
-    if status is HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return {}
