@@ -98,9 +98,7 @@ async def deployment(
     _make_folders(settings.data)
     async with _server(settings, is_owner=is_owner) as (postgres, where):
         migrated = await _migrate(where) if is_migrating else []
-        database = await Database.connect(
-            most=settings.data.database_connections, idle=settings.worker.lease, **where
-        )
+        database = await Database.connect(most=settings.data.database_connections, **where)
         try:
             yield Deployment(
                 settings=settings,

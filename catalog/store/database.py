@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from datetime import timedelta
 from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
@@ -26,6 +25,9 @@ Answer = TypeVar("Answer")
 _Lent: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 _Around: TypeAlias = "tuple[asyncio.Task[Any] | None, Database | None, Connection | None]"
+
+#: What sessions of a pool are called at the server.
+APPLICATION = "profile-exports"
 
 #: What a connection looks like whose other end has gone.
 _LOST = (
@@ -90,18 +92,11 @@ class Database:
         self._afterwards: dict[Connection, list[Callable[[], None]]] = {}
 
     @classmethod
-    async def connect(cls, *, most: int = 10, idle: timedelta | None = None, **where: Any) -> Self:
-        """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user.
-
-        The server ends a transaction of which it hears nothing for ``idle``, and gives its locks
-        back: a process that was stopped in the middle of one would hold them until it goes on.
-        """
-        limits = {}
-        if idle is not None:
-            limits["idle_in_transaction_session_timeout"] = f"{idle // timedelta(milliseconds=1)}"
+    async def connect(cls, *, most: int = 10, **where: Any) -> Self:
+        """Open a pool. ``where`` is what :func:`asyncpg.connect` takes: a dsn, or host and user."""
         pool = await asyncpg.create_pool(
             **where,
-            server_settings=limits,
+            server_settings={"application_name": APPLICATION},
             min_size=1,
             max_size=most,
             init=prepare,

@@ -11,6 +11,7 @@ from catalog.jobs import FILLS_BATCHES, WENT_SILENT, Job, JobError, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
+from catalog.store.sessions import SessionStore
 from service.engine.local import EngineDied
 
 log = structlog.get_logger()
@@ -78,6 +79,17 @@ async def bury(db: Connection, job: Job, died: EngineDied, *, limit: int, actor:
     often = " twice: another attempt would end the same way" if is_second else ""
     error = JobError(code="engine_crashed", message=f"{_CRASHED} ({died.crash}){often}")
     return await give_up(db, job, error, limit=limit, actor=actor, is_final=is_second)
+
+
+async def end_silent(database: Database, *, silence: timedelta) -> None:
+    """Take the locks from processes that were stopped in the middle of a transaction.
+
+    They would hold a job against being taken from them, or whatever they were about to write.
+    """
+    async with database.transaction() as db:
+        count = await SessionStore(db).end_silent(silence=silence)
+    if count:
+        log.warning("silent transactions ended", count=count)
 
 
 async def release_expired(database: Database, *, limit: int, actor: str) -> int:

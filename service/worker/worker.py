@@ -18,7 +18,14 @@ from catalog.store.database import Database
 from catalog.store.jobs import JobStore
 from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
-from service.worker.attempts import AttemptFailed, bury, give_up, hand_back, release_expired
+from service.worker.attempts import (
+    AttemptFailed,
+    bury,
+    end_silent,
+    give_up,
+    hand_back,
+    release_expired,
+)
 from service.worker.claim import Claim, HandedBack, LeaseLost
 
 log = structlog.get_logger()
@@ -197,6 +204,7 @@ class Worker:
             pause = self._timing.lease.total_seconds() / REAPS_PER_LEASE
             await asyncio.sleep(min(pause, LONGEST_REAP_PAUSE_SECONDS))
             try:
+                await end_silent(self._database, silence=self._timing.lease)
                 await release_expired(self._database, limit=self._attempts, actor=self.id)
             except Exception as error:  # noqa: BLE001  # a database that is away comes back
                 log.warning("cannot reap", reason=type(error).__name__)

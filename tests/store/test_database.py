@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -118,20 +117,3 @@ async def test_what_runs_beside_a_transaction_is_no_part_of_it(database: Databas
     with pytest.raises(ZeroDivisionError):
         await broken_off(database, "a", beside="b")
     assert await db.fetchval(NAMES) == ["b"]
-
-
-async def test_a_transaction_of_which_nothing_is_heard_gives_its_locks_back(
-    where: dict[str, Any], db: Connection
-):
-    """A process that was stopped within one holds up nobody for longer."""
-    database = await Database.connect(idle=timedelta(milliseconds=200), **where)
-
-    async def fall_silent() -> None:
-        async with database.transaction() as silent:
-            await silent.execute("LOCK TABLE jobs")
-            async with asyncio.timeout(20), db.transaction():
-                await db.execute("LOCK TABLE jobs")
-
-    with pytest.raises((OutcomeUnknown, Unavailable)):
-        await fall_silent()
-    await database.close()

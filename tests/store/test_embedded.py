@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from catalog.store import clusters, leash
+from catalog.store import clusters, embedded, leash
 from catalog.store.accounts import Account
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.obstacles import Obstacle
@@ -138,6 +138,23 @@ async def test_a_killed_owner_leaves_no_orphan_and_loses_nothing(old_folder: Pat
     heir = Process(old_folder)
     assert (heir.role, heir.has_kept) == ("owner", True)
     heir.leave()
+
+
+async def test_an_orphan_that_does_not_end_is_told_to_quit_at_once(
+    old_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One that was told to end while it recovered from a crash waits for ever."""
+    owner = Process(old_folder)
+    heir = EmbeddedPostgres(old_folder)
+    held = await asyncpg.connect(**heir.connection)
+    os.kill(await held.fetchval("SELECT pg_backend_pid()"), signal.SIGSTOP)
+    owner.kill()
+    monkeypatch.setattr(embedded, "STOP_TIMEOUT_SECONDS", 0.5)
+    await heir.start()
+    assert heir.is_owner
+    assert await ask(heir, "SELECT 1") == 1
+    heir.stop()
+    held.terminate()
 
 
 async def test_a_guest_becomes_the_owner_when_the_owner_is_killed(old_folder: Path):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from catalog.errors import Conflict
+from catalog.errors import Conflict, Unavailable
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.batches import BatchStore
 from catalog.store.jobs import JobStore
@@ -154,6 +154,20 @@ async def test_a_worker_that_is_busy_frees_the_jobs_of_one_that_went_silent(work
         await reach(db, scope, silent, JobState.QUEUED)
         found = await JobStore(db).find(scope, busy.id, kind=busy.kind)
         assert (found.state, found.attempt) == (JobState.RUNNING, 1)
+
+
+async def test_a_worker_that_was_stopped_with_its_hand_on_a_job_does_not_keep_it(
+    working, database, db, scope
+):
+    """Stopped where the server waits for the second half of a statement that keeps a part."""
+    job = await a_job(db, scope, order=ORDER, is_claimed=True, lease=timedelta(seconds=1))
+    with pytest.raises(Unavailable):
+        async with database.transaction() as stopped:
+            await JobStore(stopped).hold(job)
+            await stopped.prepare("INSERT INTO parts (plan_id) VALUES (1)")
+            async with working(Engine(), lease=timedelta(seconds=1)):
+                assert (await reach(db, scope, job, JobState.SUCCEEDED)).attempt == 2
+            await JobStore(stopped).hold(job)
 
 
 async def test_a_worker_started_again_under_its_old_name_is_another_worker(db, scope):
