@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catalog.errors import OutcomeUnknown, Unavailable
+from catalog.errors import Unavailable
 from catalog.store.database import Connection, Database, connected
 from catalog.store.obstacles import Obstacle
 

@@ -29,9 +29,10 @@ async def prepare_a_statement(silent: Connection) -> None:
 async def ended(db: Connection, silence: timedelta) -> int:
     """End silent sessions as soon as there are some; return how many there were."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (count := await SessionStore(db).end_silent(silence=silence)):
-            await asyncio.sleep(0.02)
-    return count
+        while True:
+            await asyncio.sleep(silence.total_seconds() / 2)
+            if count := await SessionStore(db).end_silent(silence=silence):
+                return count
 
 
 async def fall_silent(database: Database, db: Connection, then: Any) -> None:

@@ -161,13 +161,17 @@ async def test_a_worker_that_was_stopped_with_its_hand_on_a_job_does_not_keep_it
 ):
     """Stopped where the server waits for the second half of a statement that keeps a part."""
     job = await a_job(db, scope, order=ORDER, is_claimed=True, lease=timedelta(seconds=1))
-    with pytest.raises(Unavailable):
+
+    async def keep_a_part_and_stop_in_it():
         async with database.transaction() as stopped:
             await JobStore(stopped).hold(job)
             await stopped.prepare("INSERT INTO parts (plan_id) VALUES (1)")
             async with working(Engine(), lease=timedelta(seconds=1)):
                 assert (await reach(db, scope, job, JobState.SUCCEEDED)).attempt == 2
             await JobStore(stopped).hold(job)
+
+    with pytest.raises(Unavailable):
+        await keep_a_part_and_stop_in_it()
 
 
 async def test_a_worker_started_again_under_its_old_name_is_another_worker(db, scope):
