@@ -141,6 +141,8 @@ class Entity:
     batch_ids: tuple[str, ...]
     #: When the last of its rows was ingested.
     updated_at: datetime | None
+    #: The value that was named last, by lower-case code of its namespace.
+    last_named: Mapping[str, str]
     explanation: tuple[ExplainedLeaf, ...]
     events: tuple[EntityEvent, ...]
     has_more_events: bool

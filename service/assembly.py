@@ -59,6 +59,7 @@ from service.surfaces.http import Operations
 from service.worker.compactions import Compactions, Upkeep
 from service.worker.exports import Exports, PartSizes
 from service.worker.promotions import Promotions
+from service.worker.rebuilds import Rebuilds
 from service.worker.segmentations import Segmentations
 from service.worker.sweeping import Keeping, Sweeper
 from service.worker.worker import Timing, Worker
@@ -163,6 +164,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
     ids = HashIdSource(database)
     segment_jobs = SegmentJobs(database, waiting_room)
     user_lists = UserLists(database, files, waiting_room, is_guarded=settings.user_list.guard)
+    listed_users = ListedUsers(database, user_lists)
     entities = Entities(
         database, _lookups(files, settings), most_events=settings.limit.profile_events
     )
@@ -201,8 +203,8 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         segments=Segments(database, most=settings.limit.segments),
         tokens=Tokens(database, lasts=settings.token.lifetime),
         user_lists=user_lists,
-        listed_users=ListedUsers(database, user_lists),
-        users=Users(database, files, entities),
+        listed_users=listed_users,
+        users=Users(database, files, entities, listed_users),
     )
 
 
@@ -258,7 +260,10 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
         sizes=sizes,
         most_events=settings.limit.profile_events,
     )
-    promotions = _promotions(runner, settings)
+    compactions = Compactions(
+        runner, threads=engine.threads, revertible=settings.compaction.revertible
+    )
+    promotions, rebuilds = _promotions(runner, settings), _rebuilds(runner, settings)
     runner.stand_ready()
     try:
         yield Worker(
@@ -268,7 +273,8 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
                 JobKind.EXPORT: exports.run,
                 JobKind.USER_LIST: exports.run,
                 JobKind.PROMOTION: promotions.run,
-                JobKind.COMPACTION: Compactions(runner, threads=engine.threads).run,
+                JobKind.COMPACTION: compactions.run,
+                JobKind.REBUILD: rebuilds.run,
                 JobKind.SEGMENTATION: segmentations.run,
             },
             slots=settings.worker.slots,
@@ -286,19 +292,36 @@ async def worker(deployed: Deployment, id: WorkerId) -> AsyncIterator[Worker]:
 
 
 def _promotions(runner: LocalRunner, settings: Settings) -> Promotions:
-    engine = settings.engine
     return Promotions(
         runner,
-        threads=engine.threads,
-        rules=IdentityRules(
-            ecid_digits=settings.ingestion.ecid_digits,
-            most_per_row=settings.ingestion.row_identities,
-        ),
-        limits=Limits(
-            memory_bytes=engine.memory_bytes,
-            seconds=engine.time_limit.total_seconds(),
-            still_seconds=engine.still_limit.total_seconds(),
-        ),
+        threads=settings.engine.threads,
+        rules=_identity_rules(settings),
+        limits=_promotion_limits(settings),
+    )
+
+
+def _rebuilds(runner: LocalRunner, settings: Settings) -> Rebuilds:
+    return Rebuilds(
+        runner,
+        threads=settings.engine.threads,
+        rules=_identity_rules(settings),
+        limits=_promotion_limits(settings),
+    )
+
+
+def _identity_rules(settings: Settings) -> IdentityRules:
+    return IdentityRules(
+        ecid_digits=settings.ingestion.ecid_digits,
+        most_per_row=settings.ingestion.row_identities,
+    )
+
+
+def _promotion_limits(settings: Settings) -> Limits:
+    engine = settings.engine
+    return Limits(
+        memory_bytes=engine.memory_bytes,
+        seconds=engine.time_limit.total_seconds(),
+        still_seconds=engine.still_limit.total_seconds(),
     )
 
 
@@ -309,7 +332,12 @@ def upkeep(deployed: Deployment, *, least_files: int | None = None) -> Upkeep:
         least_files=least_files or settings.compaction.files,
         most_bytes=settings.compaction.size_bytes,
     )
-    return Upkeep(deployed.database, policy, horizon=settings.sweep.reverted)
+    return Upkeep(
+        deployed.database,
+        policy,
+        horizon=settings.sweep.reverted,
+        revertible=settings.compaction.revertible,
+    )
 
 
 def sweeper(deployed: Deployment, actor: str) -> Sweeper:

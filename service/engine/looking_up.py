@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.explaining import Names, explain
 from service.engine.gathering import PLAN, Gathered, Held, gather, representatives
 from service.engine.labels import keys_of
+from service.engine.last_identities import last_identities
 from service.engine.lookup_orders import (
     EventPage,
     Explained,
@@ -46,6 +48,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of the profiles that were gathered, by representative."""
+
+    names: Names
+    entities: Mapping[int, _Row]
+    explained: Mapping[int, tuple[Explained, ...]]
+    last_named: Mapping[int, dict[str, str]]
+
+
 def look_up(order: LookupOrder, store: OpenStore) -> Found:
     """Find everything an order asks for."""
     snapshot = Snapshot(order.export.model_copy(update={"with_empty_profiles": True}))
@@ -55,12 +67,15 @@ def look_up(order: LookupOrder, store: OpenStore) -> Found:
     whole = _distinct(one for one in components.values() if not one.is_excluded)
     gathered = gather(snapshot, store, whole)
     names = Names(gathered)
-    entities = _entities(order, gathered) if order.with_profiles else {}
-    explained = explain(gathered, names) if order.with_explanation else {}
+    known = _Known(
+        names=names,
+        entities=_entities(order, gathered) if order.with_profiles else {},
+        explained=explain(gathered, names) if order.with_explanation else {},
+        last_named=last_identities(gathered) if order.with_profiles else {},
+    )
     return Found(
         profiles=tuple(
-            _profile(order, key, components[key], gathered, names, entities, explained, store)
-            for key in asked
+            _profile(order, key, components[key], gathered, known, store) for key in asked
         )
     )
 
@@ -133,30 +148,29 @@ def _profile(
     key: int,
     component: Component,
     gathered: Gathered,
-    names: Names,
-    entities: dict[int, _Row],
-    explained: dict[int, tuple[Explained, ...]],
+    known: _Known,
     store: OpenStore,
 ) -> FoundProfile:
-    members = tuple(names.of(member) for member in component.members)
+    members = tuple(known.names.of(member) for member in component.members)
     found = FoundProfile(key=key_text(key), members=members, is_excluded=component.is_excluded)
     if component.is_excluded:
         return found
     if order.with_links:
         found = found.model_copy(update={"links": _links(order, component, store)})
     representative = component.members[0]
-    entity = entities.get(representative)
+    entity = known.entities.get(representative)
     if entity is None:
         return found
     chosen = order.export.events
     wanted = {path[0] for path in chosen.fields} if chosen is not None else set()
-    events = [_event(each, names, wanted) for each in entity.get(EVENTS_COLUMN, ())]
+    events = [_event(each, known.names, wanted) for each in entity.get(EVENTS_COLUMN, ())]
     limit = order.events.limit if order.events is not None else 0
     return found.model_copy(
         update={
             **_sources(gathered, component),
             "entity": _without_nulls({n: v for n, v in entity.items() if n != EVENTS_COLUMN}),
-            "explanation": explained.get(representative, ()),
+            "last_named": known.last_named.get(representative, {}),
+            "explanation": known.explained.get(representative, ()),
             "events": tuple(events[:limit]),
             "has_more_events": len(events) > limit,
         }

@@ -102,6 +102,8 @@ class FoundProfile(Order):
     ingest_numbers: tuple[int, ...] = ()
     #: When the latest of these rows was ingested.
     updated_at: datetime | None = None
+    #: By lower-case namespace: the identity that was named last, as tables of exports have it.
+    last_named: dict[str, str] = Field(default_factory=dict)
     explanation: tuple[Explained, ...] = ()
     events: tuple[FoundEvent, ...] = ()
     #: There are events after these.

@@ -68,19 +68,19 @@ class Numbers:
         return numbers
 
     def of_profile(self, members: Collection[int]) -> int | None:
-        """Find the number of the profile that some identities are of, by their 128-bit keys.
+        """Find the number of the profile that some identities make up, by their 128-bit keys.
 
-        The smallest that any of them has: links that are newer than the numbering count too. None
-        when it knows none of them.
+        The smallest that was given to any of them, so links count that are newer than the
+        numbering, and those that went since do not. None when none was given to any.
         """
         depth = self._file.layout.depth
         numbers = []
         for key in members:
             hi, lo = np.uint64(key >> 64), np.uint64(key & (1 << 64) - 1)
-            rows = self._file.slice(key >> (128 - depth), depth, (KEY_HI, KEY_LO, NUMBER))
+            rows = self._file.slice(key >> (128 - depth), depth, (KEY_HI, KEY_LO, GIVEN))
             at = places(Keys(np.array([hi]), np.array([lo])), keys_of(rows))[0]
             if at >= 0:
-                numbers.append(int(rows.column(NUMBER)[at].as_py()))
+                numbers.append(int(rows.column(GIVEN)[at].as_py()))
         return min((number for number in numbers if number), default=None)
 
     def identity_of(self, number: int) -> int | None:

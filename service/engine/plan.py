@@ -101,7 +101,7 @@ class Plan(Document):
     tasks: tuple[Task, ...]
     #: Key of the label file; null when every identity is a profile by itself.
     labels: str | None = None
-    #: Key of the numbering; null when nobody asks for the numbers of profiles.
+    #: Key of the numbering; null when the export shows no numbers of profiles.
     numbers: str | None = None
     runs: tuple[Run, ...] = ()
     #: The list of what is left out; null when nothing is.
@@ -160,6 +160,8 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
     numbering = None
     if order.table is not None and order.table.has_numbers:
         plan, labelling, numbering = _numbered(plan, labelling, snapshot, files)
+    elif order.identity_graph is IdentityGraph.PRIVATE:
+        numbering = _numbered_beside(plan, snapshot, files)
     key = f"{order.folder}/plan.json"
     with files.create(key) as sink:
         sink.write(plan.model_dump_json().encode())
@@ -195,9 +197,26 @@ def _numbered(
     if snapshot.order.identity_graph is not IdentityGraph.PRIVATE:
         labelled, labelling = _labelled(plan, snapshot, files)
         labels = labelled.labels
-    key = f"{snapshot.order.folder}/numbers.arrow"
-    numbering = Numberer(snapshot, labels, files).write(key)
+    numbering = _new_numbering(labels, snapshot, files)
     return plan.model_copy(update={"numbers": numbering.key}), labelling, numbering
+
+
+def _numbered_beside(plan: Plan, snapshot: Snapshot, files: Files) -> NewNumbering | None:
+    """Number profiles that are known now, though the export shows no number.
+
+    None when they have numbers, or a later snapshot's have; and when the last numbering is lost,
+    of which only exports fail that show numbers.
+    """
+    saved = snapshot.order.numbering
+    if saved is not None:
+        is_known = saved.is_current or saved.is_newer
+        if is_known or not (files.exists(saved.key) and files.exists(saved.merged_key)):
+            return None
+    return _new_numbering(plan.labels, snapshot, files)
+
+
+def _new_numbering(labels: str | None, snapshot: Snapshot, files: Files) -> NewNumbering:
+    return Numberer(snapshot, labels, files).write(f"{snapshot.order.folder}/numbers.arrow")
 
 
 def _batched(batch_count: int) -> list[range]:

@@ -327,6 +327,7 @@ def _entity(
         dataset_ids=found.dataset_ids,
         batch_ids=names.batch_ids(found.ingest_numbers),
         updated_at=found.updated_at,
+        last_named=found.last_named,
         explanation=tuple(
             ExplainedLeaf(
                 path=leaf.path,

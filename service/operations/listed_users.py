@@ -15,7 +15,14 @@ from catalog.jobs import ENDED
 from catalog.organisations import Caller
 from catalog.store.audit import AuditStore
 from catalog.store.database import Database
-from catalog.user_lists import ListFormat, ListStage, UserList, UserListRequest
+from catalog.user_lists import (
+    GIO_ID,
+    ListFormat,
+    ListKind,
+    ListStage,
+    UserList,
+    UserListRequest,
+)
 from service.operations.user_lists import UserLists
 
 #: How long a caller waits for a list that is not there yet. Ours: less than proxies wait.
@@ -34,7 +41,7 @@ class ListedPage:
 
 
 class ListedUsers:
-    """The users of a segment or a tag, in an order that stays as long as no data come or go."""
+    """Lists that are waited for: their users come in an order that stays as long as no data do."""
 
     def __init__(self, database: Database, user_lists: UserLists) -> None:
         self._database = database
@@ -58,6 +65,17 @@ class ListedUsers:
         total_count = sum(piece.row_count for piece in found.pieces)
         users = await self._lines(found, skip, most) if skip < total_count else ()
         return ListedPage(users=users, total_count=total_count)
+
+    async def number(self, *, by: Caller) -> None:
+        """Have every user numbered who is known by now: by a list of all of them, of numbers alone.
+
+        Refuses as :meth:`page` does.
+        """
+        everybody = UserListRequest(kind=ListKind.TAG, title=GIO_ID)
+        made = await self._user_lists.submit(everybody, by=by, is_repeatable=True)
+        found = await self._ended(made, by)
+        if found.stage is not ListStage.FINISH:
+            raise Conflict(found.message or "the users could not be numbered")
 
     async def _ended(self, made: UserList, by: Caller) -> UserList:
         pause, found = _FIRST_PAUSE_SECONDS, made

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalog.entities import AskedIdentity, Entity, EntityRequest, key_of, xid_of
+from catalog.errors import Unavailable
 from catalog.properties import Column, Property, PropertyKind
 from catalog.schemas import Path
 from catalog.spaces import Place
@@ -16,6 +17,7 @@ from catalog.store.database import Database
 from catalog.store.numberings import NumberingStore
 from service.engine.numbers import merged_numbers, open_numbers
 from service.operations.entities import Entities
+from service.operations.listed_users import ListedUsers
 from service.operations.user_lists import project_policy
 from service.storage.files import Files
 
@@ -26,16 +28,13 @@ MOST_MERGED = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """What there is of one user.
+    """What there is of one user."""
 
-    Of several identities of a namespace a look-up cannot tell which was named last: it gives the
-    first in byte order where an export gives the last one.
-    """
-
-    #: Null of a user that no export has numbered yet.
-    number: int | None
-    #: Values by namespace as registered, in byte order.
+    number: int
+    #: Values by lower-case namespace, in byte order.
     identities: Mapping[str, Sequence[str]]
+    #: By lower-case namespace: of several values the one that an export gives as the last.
+    last_named: Mapping[str, str]
     #: The profile, nulls left out.
     profile: Mapping[str, Any]
 
@@ -43,10 +42,10 @@ class User:
         """What a column has: of a leaf its value, of an identity one text or all of them."""
         asked = column.property
         if asked.kind is PropertyKind.IDENTITY:
-            found = list(self.identities.get(asked.namespace or "", ()))
+            namespace = (asked.namespace or "").lower()
             if column.has_all_values:
-                return found or None
-            return found[0] if found else None
+                return list(self.identities.get(namespace, ())) or None
+            return self.last_named.get(namespace)
         return self.leaf(asked)
 
     def leaf(self, asked: Property) -> Any:
@@ -66,10 +65,13 @@ class MergedNumber:
 class Users:
     """The users of a project, merged as its exports merge them."""
 
-    def __init__(self, database: Database, files: Files, entities: Entities) -> None:
+    def __init__(
+        self, database: Database, files: Files, entities: Entities, listed_users: ListedUsers
+    ) -> None:
         self._database = database
         self._files = files
         self._entities = entities
+        self._listed_users = listed_users
 
     async def numbered(self, number: int, place: Place) -> User | None:
         """Find the user that a number stands for; a number that was merged finds the survivor."""
@@ -84,7 +86,11 @@ class Users:
         return await self._user(AskedIdentity(id=xid_of(f"{identity:032x}")), place)
 
     async def identified(self, identity: Property, value: str, place: Place) -> User | None:
-        """Find the user of an identity; None when no row is about one."""
+        """Find the user of an identity; None when no row is about one.
+
+        One that came after the last plan that numbered is waited for as for a page of users: see
+        :meth:`ListedUsers.number` for what is refused.
+        """
         return await self._user(AskedIdentity(id=value, namespace=identity.namespace), place)
 
     async def merged(
@@ -111,9 +117,16 @@ class Users:
         )
         if found.attributes is None:
             return None
+        number = await self._number(found, place)
+        if number is None:
+            await self._listed_users.number(by=place.by)
+            number = await self._number(found, place)
+        if number is None:
+            raise Unavailable("the data changed while the user was numbered: ask again")
         return User(
-            number=await self._number(found, place),
+            number=number,
             identities=_by_namespace(found),
+            last_named=found.last_named,
             profile=found.attributes,
         )
 
@@ -134,7 +147,7 @@ def _by_namespace(found: Entity) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     for one in found.members:
         if one.namespace is not None and one.value is not None:
-            named.setdefault(one.namespace, []).append(one.value)
+            named.setdefault(one.namespace.lower(), []).append(one.value)
     return {namespace: sorted(values, key=str.encode) for namespace, values in named.items()}
 
 

@@ -45,6 +45,7 @@ from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 from service.worker.estimates import Pace
 from service.worker.numberings import Overtaken, keep_numbering, numbering_for
+from service.worker.rebuilds import must_be_whole
 
 log = structlog.get_logger()
 
@@ -124,6 +125,7 @@ class Exports:
         plan = await plans.find(job)
         is_usable = plan is not None and plan.engine_version == ENGINE_VERSION
         parts = await plans.parts(job) if is_usable else ()
+        await must_be_whole(job, db)
         files = await StoreFileStore(db).files_at(job.scope, _snapshot(job))
         sets = await MembershipStore(db).sets_at(
             job.scope, _snapshot(job), job.order["merge_policy_id"] or UNMERGED_POLICY
@@ -168,8 +170,7 @@ class Exports:
                     labelling_at(_snapshot(claim.job), planned.labelling),
                     job_id=claim.job.id,
                 )
-            if planned.numbering is not None:
-                await keep_numbering(claim.job, _snapshot(claim.job), planned.numbering, db)
+            await keep_numbering(claim.job, _snapshot(claim.job), planned, db)
 
         claim.start_over()  # parts of an earlier plan count no more
         await claim.write(keep)

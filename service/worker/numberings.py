@@ -1,4 +1,4 @@
-"""Numberings between the store and the engine: what an export goes on from, and keeping one."""
+"""Numberings between the store and the engine: what a plan goes on from, and keeping one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from catalog.jobs import Job
 from catalog.numberings import NewNumbering
 from catalog.store.database import Connection
 from catalog.store.numberings import NumberingStore
-from service.engine import orders
-from service.engine.orders import SavedNumbering
+from service.engine.orders import Planned, SavedNumbering
 
 
 class Overtaken(Exception):
@@ -16,8 +15,6 @@ class Overtaken(Exception):
 
 async def numbering_for(job: Job, commit: int, db: Connection) -> SavedNumbering | None:
     """What an order is told of the numbers that profiles have so far."""
-    if not job.order["selection"].get("table"):
-        return None
     newest = await NumberingStore(db).newest(job.scope, commit)
     if newest is None:
         return None
@@ -26,11 +23,19 @@ async def numbering_for(job: Job, commit: int, db: Connection) -> SavedNumbering
         merged_key=newest.merged_key,
         next_number=newest.next_number,
         is_current=newest.is_current,
+        is_newer=newest.commit > commit,
     )
 
 
-async def keep_numbering(job: Job, commit: int, made: orders.NewNumbering, db: Connection) -> None:
-    """Let the numbers count that the engine gave; raises :class:`Overtaken` when they cannot."""
+async def keep_numbering(job: Job, commit: int, planned: Planned, db: Connection) -> None:
+    """Let the numbers count that the engine gave, if it gave any.
+
+    Raises :class:`Overtaken` when they cannot and the plan goes by them. Numbers that nobody will
+    see are let go: whoever gave others meanwhile gave them to the same profiles, or the next does.
+    """
+    made = planned.numbering
+    if made is None:
+        return
     new = NewNumbering(
         commit=commit,
         key=made.key,
@@ -40,5 +45,6 @@ async def keep_numbering(job: Job, commit: int, made: orders.NewNumbering, db: C
         merged_count=made.merged_count,
         next_number=made.next_number,
     )
-    if not await NumberingStore(db).save(job.scope, new, base_key=made.base_key):
+    is_saved = await NumberingStore(db).save(job.scope, new, base_key=made.base_key)
+    if not is_saved and planned.numbers is not None:
         raise Overtaken

@@ -41,6 +41,8 @@ from service.storage import keys
 from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 from service.worker.exports import PartSizes, labelling_at
+from service.worker.numberings import keep_numbering, numbering_for
+from service.worker.rebuilds import must_be_whole
 
 log = structlog.get_logger()
 
@@ -125,7 +127,7 @@ class Segmentations:
                     case Progress():
                         claim.note(answer)
                     case Planned():
-                        await claim.write(partial(_save_labelling, claim.job, answer))
+                        await claim.write(partial(_keep_planned, claim.job, answer))
                     case Segmented():
                         tasks.append(answer)
                     case Failed():
@@ -150,6 +152,7 @@ class Segmentations:
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
         if number == 0:
             await FolderStore(db).note_attempt(job, folder)
+        await must_be_whole(job, db)
         files = await store.files_at(job.scope, job.snapshot)
         sets = await MembershipStore(db).sets_at(
             job.scope, await store.snapshot(job.scope), policy.merge_policy_id
@@ -178,6 +181,7 @@ class Segmentations:
             membership_sets=membership_sets,
             asked_at=job.created_at,
             labelling=SavedLabelling.of(labelling),
+            numbering=await numbering_for(job, job.snapshot, db),
             labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,
             part_size_bytes=self._sizes.part_size_bytes,
@@ -188,15 +192,15 @@ class Segmentations:
         return SegmentationOrder(export=export, secret=secret)
 
 
-async def _save_labelling(job: Job, planned: Planned, db: Connection) -> None:
-    """Keep who is who for later plans; refused when the claim was lost."""
-    if planned.labelling is None:
-        return
+async def _keep_planned(job: Job, planned: Planned, db: Connection) -> None:
+    """Keep who is who for later plans, and their numbers; refused when the claim was lost."""
     assert job.snapshot is not None
     await JobStore(db).hold(job)
-    await LabellingStore(db).save(
-        job.scope, labelling_at(job.snapshot, planned.labelling), job_id=job.id
-    )
+    if planned.labelling is not None:
+        await LabellingStore(db).save(
+            job.scope, labelling_at(job.snapshot, planned.labelling), job_id=job.id
+        )
+    await keep_numbering(job, job.snapshot, planned, db)
 
 
 async def _show(job: Job, found: _Found, db: Connection) -> None:

@@ -1,5 +1,6 @@
 """What a look-up shows of a profile is what an export would hold of it, and it can say why."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from catalog.user_lists import ListFormat
 from service.engine.labelling import Labeller
 from service.engine.looking_up import look_up
 from service.engine.lookup_orders import EventPage, LookupOrder
@@ -27,6 +29,7 @@ from tests.engine.builders import (
     text,
 )
 from tests.engine.oracle import comparable, identities_of, in_any_order
+from tests.engine.tables import a_table, export_table, last
 from tests.engine.test_merge_properties import QUICKLY, UNLINKED, choices, worlds
 
 EVERYTHING = EventPage(limit=10_000)
@@ -124,6 +127,50 @@ def test_the_row_that_is_named_for_a_leaf_has_its_value(data):
             assert leaf.source.identity.key in {member.key for member in one.members}
             value = entity_value(one.entity, leaf.path)
             assert comparable(value) == comparable(entity_value(row, leaf.path))
+
+
+@QUICKLY
+@given(
+    st.lists(
+        st.lists(
+            st.lists(
+                st.sampled_from([f"{each}:{n}" for each in ("crm", "email") for n in "abcd"]),
+                min_size=1,
+                max_size=3,
+                unique=True,
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_identity_that_was_named_last_is_the_one_a_table_has(drawn):
+    batches = [
+        a_batch("crm", number, *({"identityMap": named(*row)} for row in rows))
+        for number, rows in enumerate(drawn, start=1)
+    ]
+    table = a_table(last("crm", "CRM"), last("email", "email"))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        order = an_order_for(store, *batches, identity_graph=STITCHED)
+        as_json = table.model_copy(update={"format": ListFormat.JSON})
+        text = export_table(store, order, "x", table=as_json).text
+        people = sorted({identity for rows in drawn for row in rows for identity in row})
+        found = looked_up(store, order, *people)
+    rows = {
+        namespace: {row["identifications"][namespace]: row["identifications"] for row in rows}
+        for rows in [[json.loads(line) for line in text.splitlines()]]
+        for namespace in ("crm", "email")
+    }
+    assert found
+    for each in found:
+        told = dict(each.last_named)
+        assert told
+        for namespace, value in told.items():
+            row = rows[namespace][value]
+            assert {name: row[name] for name in ("crm", "email") if row[name]} == told
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from catalog.merge_policies import IdentityGraph
 from service.engine.numbers import GIVEN, NUMBER, SCHEMA, open_numbers
+from service.engine.plan import make_plan
 from service.engine.snapshot import micros
 from service.engine.store_files import KEY_HI, KEY_LO, StoreFile
 from tests.engine.builders import STITCHED, Store, a_batch, an_order, day, key_of, named
@@ -109,6 +110,44 @@ def test_a_numbering_that_says_all_is_used_as_it_is(store):
     assert second.planned.numbering is None
     assert second.planned.numbers == first.planned.numbers
     assert second.whole == first.whole
+
+
+def planned(store, files, folder, numbering=None, **changes):
+    """What an export of profiles plans, which shows no numbers."""
+    order = an_order(files=files, identity_graph=STITCHED, numbering=numbering, folder=folder)
+    order = order.model_copy(update=changes)
+    return make_plan(order, store.files, lambda _: None)
+
+
+def test_profiles_are_numbered_by_every_plan_that_unites_identities(store):
+    files = put(store, 1, ["crm:1", "email:1"], ["crm:2"])
+    plan = planned(store, files, "profiles")
+    assert plan.numbers is None
+    known = open_numbers(plan.numbering.key, store.files)
+    assert known.of_profile([key_of(("crm", "1")), key_of(("email", "1"))]) == 1
+    assert known.of_profile([key_of(("crm", "2"))]) == 2
+    assert known.of_profile([key_of(("crm", "3"))]) is None
+    apart = planned(store, files, "apart", identity_graph=IdentityGraph.NONE)
+    assert apart.numbering is None
+
+
+def test_a_sandbox_without_links_is_numbered_too(store):
+    plan = planned(store, put(store, 1, ["crm:1"], ["crm:2"]), "profiles")
+    assert (plan.labelling, plan.numbering.next_number) == (None, 3)
+
+
+@pytest.mark.parametrize("change", [{"is_current": True}, {"is_newer": True}, {"key": "lost"}])
+def test_a_plan_that_shows_no_numbers_gives_none_that_are_known_or_lost(store, change):
+    files = put(store, 1, ["crm:1"])
+    saved = numbered(store, files, "first").numbering.model_copy(update=change)
+    files += put(store, 2, ["crm:2"])
+    assert planned(store, files, "profiles", saved).numbering is None
+
+
+def test_a_profile_has_the_number_that_its_identities_make_up_now(store):
+    first = numbered(store, put(store, 1, ["crm:1"], ["crm:2"]), "first")
+    known = open_numbers(first.planned.numbers, store.files)
+    assert known.of_profile([key_of(("crm", "1")), key_of(("crm", "2"))]) == 1
 
 
 def test_numbers_lead_back_to_identities(store):

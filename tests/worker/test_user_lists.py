@@ -21,6 +21,7 @@ from service.engine.orders.tables import Source
 from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 from service.worker.exports import Exports, PartSizes
+from service.worker.numberings import Overtaken, keep_numbering
 from tests.builders import LEASE, WORKER
 
 SIZES = PartSizes(part_row_count=1, part_size_bytes=1, slice_size_bytes=1, labelling_size_bytes=1)
@@ -163,6 +164,36 @@ async def test_who_is_overtaken_in_giving_numbers_plans_again_on_top(database, d
     assert (await NumberingStore(db).newest(scope, 0)).next_number == 105
     plan = await PlanStore(db).find(job)
     assert plan.key.startswith(engine.orders[1].folder)
+
+
+async def test_who_shows_no_numbers_goes_on_though_others_gave_some_meanwhile(db, scope):
+    job = await a_list(db, scope)
+    numbers = NumberingStore(db)
+    theirs = NewNumbering(
+        commit=0,
+        key="theirs",
+        size_bytes=1,
+        row_count=1,
+        merged_key="theirs.merged",
+        merged_count=0,
+        next_number=100,
+    )
+    assert await numbers.save(scope, theirs, base_key=None)
+    made = orders.NewNumbering(
+        key="ours",
+        size_bytes=1,
+        row_count=1,
+        sha256="00",
+        merged_key="ours.merged",
+        merged_count=0,
+        next_number=5,
+        base_key=None,
+    )
+    planned = Planned(key="p", engine_version=ENGINE_VERSION, task_count=1, numbering=made)
+    await keep_numbering(job, 0, planned, db)
+    assert (await numbers.newest(scope, 0)).key == "theirs"
+    with pytest.raises(Overtaken):
+        await keep_numbering(job, 0, planned.model_copy(update={"numbers": "ours"}), db)
 
 
 async def test_a_segment_that_was_never_computed_ends_a_list_with_what_to_do(database, db, scope):

@@ -127,7 +127,7 @@ class ExportOrder(Selection):
     labelling: SavedLabelling | None = None
     #: Links are divided on disk when sorting them at once would take more.
     labelling_size_bytes: int = 128 << 20
-    #: The newest numbering to go on from; asked about where a table has the numbers of profiles.
+    #: The newest numbering to go on from, where identities are united or numbers are shown.
     numbering: SavedNumbering | None = None
     #: A plan of an earlier attempt to go on from, and the parts of it that are kept.
     plan_key: str | None = None
@@ -143,7 +143,8 @@ class Planned(Order):
     task_count: int
     #: Null when none was needed, or a saved one says the same.
     labelling: NewLabelling | None = None
-    #: So for the numbers of profiles; and the key of the numbering that the plan goes by.
+    #: So for the numbers of profiles; and the key of the numbering that the plan goes by, null when
+    #: the export shows no numbers.
     numbering: NewNumbering | None = None
     numbers: str | None = None
 

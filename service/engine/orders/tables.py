@@ -56,6 +56,8 @@ class SavedNumbering(Order):
     #: Nothing joined or left the store between its snapshot and the order's: it says all there is
     #: to say.
     is_current: bool
+    #: It is of a later snapshot than the order's.
+    is_newer: bool = False
 
 
 class NewNumbering(NewFile):

@@ -36,7 +36,7 @@ def looked_up(user: User | None, known: Sequence[Property]) -> dict[str, Any]:
     columns = [Column(key=each.key, property=each, has_all_values=True) for each in known]
     values = {column: user.value(column) for column in columns}
     return {
-        "gioId": str(user.number or 0),
+        "gioId": str(user.number),
         "identifications": {
             ALL_VALUES + column.key: values[column]
             for column in columns
