@@ -73,7 +73,7 @@ def run(
     child.kill()  # as the service does: the child has nothing more to say
     _, _, usage = os.wait4(child.pid, 0)
     last = answers[-1][1]
-    if isinstance(last, Failed) or (isinstance(last, Promoted) and last.errors):
+    if isinstance(last, Failed) or (isinstance(last, Promoted) and last.is_refused):
         raise SystemExit(f"the engine refused: {last}")
     return Ran(
         answers=tuple(answers),

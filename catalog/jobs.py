@@ -23,6 +23,7 @@ class JobKind(StrEnum):
     PROMOTION = "promotion"  # turns the uploads of a batch into data set files and store files
     EXPORT = "export"  # turns store files into one batch of merged profiles
     COMPACTION = "compaction"  # turns store files into fewer and larger ones that say the same
+    REBUILD = "rebuild"  # makes store files anew of a data set's own files, since they lack rows
     SEGMENTATION = "segmentation"  # finds out which profiles belong to which segments
     USER_LIST = "user_list"  # turns store files into one file of flat rows
 
@@ -91,8 +92,8 @@ class Job:
     kind: JobKind
     scope: Scope
     state: JobState
-    #: The data set a promotion fills, an export writes to, or a compaction begins with; null for
-    #: segmentations and user lists, which read all of them.
+    #: The data set a promotion fills, an export writes to, a compaction begins with, or a rebuild
+    #: is about; null for segmentations and user lists, which read all of them.
     dataset_id: str | None
     #: What to do, exactly as accepted. Never edited: a changed request is a new job.
     order: Mapping[str, Any]

@@ -28,7 +28,8 @@ CREATE TABLE jobs (
     FOREIGN KEY (sandbox_id, organisation_id) REFERENCES sandboxes (id, organisation_id),
     FOREIGN KEY (dataset_id, sandbox_id) REFERENCES datasets (id, sandbox_id),
     CONSTRAINT kind_is_known CHECK (
-        kind IN ('promotion', 'export', 'compaction', 'segmentation', 'user_list')),
+        kind IN (
+            'promotion', 'export', 'compaction', 'rebuild', 'segmentation', 'user_list')),
     CONSTRAINT state_is_known CHECK (
         state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT only_ended_jobs_have_an_end CHECK (
@@ -58,6 +59,9 @@ CREATE INDEX promotions_unfinished ON jobs (dataset_id, id)
 -- Serves claim_next: segmentations of one sandbox go one after the other.
 CREATE INDEX segmentations_unfinished ON jobs (sandbox_id, id)
     WHERE kind = 'segmentation' AND state IN ('queued', 'running');
+-- Serves claim_next: whatever reads a snapshot waits for rebuilds of its sandbox.
+CREATE INDEX rebuilds_unfinished ON jobs (sandbox_id, id)
+    WHERE kind = 'rebuild' AND state IN ('queued', 'running');
 -- Two would take the same files.
 CREATE UNIQUE INDEX a_sandbox_is_compacted_once_at_a_time ON jobs (sandbox_id)
     WHERE kind = 'compaction' AND finished_at IS NULL;

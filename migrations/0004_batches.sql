@@ -169,6 +169,7 @@ CREATE TABLE store_files (
     key             text        NOT NULL UNIQUE,
     size_bytes      bigint      NOT NULL,
     row_count       bigint      NOT NULL,
+    superseded_count bigint     NOT NULL DEFAULT 0,
     is_upsert       boolean     NOT NULL,
     ingest_number   bigint      NOT NULL,
     ingested_at     timestamptz NOT NULL,
@@ -199,6 +200,7 @@ CREATE TABLE store_file_sources (
     ingested_at   timestamptz NOT NULL,
     added         bigint      NOT NULL,
     removed       bigint,
+    is_relied_on  boolean     NOT NULL DEFAULT false,
 
     PRIMARY KEY (file_id, number)
 );
@@ -213,6 +215,13 @@ COMMENT ON COLUMN store_file_sources.added IS
 COMMENT ON COLUMN store_file_sources.removed IS
     'The commit from which on the rows of this batch count no more, though the file lies there.';
 
+COMMENT ON COLUMN store_file_sources.is_relied_on IS
+    'Rows of older batches are not in the file, because those of this batch supersede them. When it '
+    'is taken back the file lacks rows, and a rebuild makes it anew.';
+
+COMMENT ON COLUMN store_files.superseded_count IS
+    'Of a file that was compacted: rows that may be left out when none of its batches can be taken '
+    'back any more.';
 COMMENT ON COLUMN store_files.added IS
     'Commit number. A file is in snapshot C when added <= C < coalesce(removed, infinity).';
 

@@ -199,6 +199,13 @@ class BatchStore:
         )
         return tuple(row["id"] for row in rows)
 
+    async def tell(self, scope: Scope, id: BatchId, error: BatchError) -> Batch:
+        """Add to what a batch says of itself."""
+        row = await SQL["tell"].row(self._db, **_of(scope), id=id, errors=[asdict(error)])
+        if row is None:
+            raise NotFound("batch", id)
+        return batch_of(row)
+
     async def activate(
         self,
         job_id: JobId,

@@ -179,6 +179,17 @@ WITH moved AS (
 )
 SELECT id FROM moved
 
+-- name: tell
+-- Adds to what a batch says of itself.
+WITH told AS (
+    UPDATE batches SET errors = errors || :errors::jsonb
+     WHERE id = :id
+       AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+ RETURNING *
+)
+SELECT told.*, coalesce(jobs.state = 'running', false) AS is_worked_on
+  FROM told LEFT JOIN jobs ON jobs.id = told.job_id
+
 -- name: describe
 -- Changes what callers say of a batch.
 WITH described AS (

@@ -37,7 +37,9 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
 -- of those the one whose last turn is longest ago, gets its oldest. However many jobs wait, only
 -- those of one sandbox are looked at. SKIP LOCKED lets workers ask at the same moment without
 -- waiting on one another. A promotion waits for the earlier ones of its data set, so that a data
--- set changes in ingest order; and a segmentation for those of its sandbox, on which it builds.
+-- set changes in ingest order; and a segmentation for those of its sandbox, on which it builds. A
+-- rebuild and a compaction of one sandbox wait for each other, since they replace the same files; and
+-- whatever reads a snapshot waits for the rebuilds that it lacks rows without.
 WITH RECURSIVE waiting AS (
     (SELECT sandbox_id FROM jobs WHERE state = 'queued' ORDER BY sandbox_id LIMIT 1)
     UNION ALL
@@ -76,6 +78,17 @@ WITH RECURSIVE waiting AS (
                          AND earlier.state IN ('queued', 'running')
                          AND earlier.sandbox_id = jobs.sandbox_id
                          AND earlier.id < jobs.id))
+              AND NOT (jobs.kind NOT IN ('promotion', 'rebuild') AND EXISTS (
+                      SELECT FROM jobs AS rebuild
+                       WHERE rebuild.kind = 'rebuild'
+                         AND rebuild.state IN ('queued', 'running')
+                         AND rebuild.sandbox_id = jobs.sandbox_id
+                         AND (rebuild.snapshot <= jobs.snapshot OR jobs.kind = 'compaction')))
+              AND NOT (jobs.kind = 'rebuild' AND EXISTS (
+                      SELECT FROM jobs AS other
+                       WHERE other.kind IN ('compaction', 'rebuild')
+                         AND other.state = 'running'
+                         AND other.sandbox_id = jobs.sandbox_id))
             ORDER BY jobs.id + 0
             LIMIT 1
               FOR UPDATE SKIP LOCKED) AS oldest

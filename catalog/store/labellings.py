@@ -52,6 +52,11 @@ class LabellingStore:
         await SQL["forget"].rows(self._db, **_of(scope), commit=new.commit, job_id=job_id)
         return _labelling(row)
 
+    async def discard_before(self, scope: Scope, commit: int) -> None:
+        """Let no snapshot from a commit on start from anything that was saved before it."""
+        await SQL["discard_before"].rows(self._db, **_of(scope), commit=commit)
+        await SQL["forget"].rows(self._db, **_of(scope), commit=commit, job_id=None)
+
     async def discard(self, scope: Scope, commit: int) -> None:
         """Let no snapshot from a commit on start from what was known before it.
 

@@ -72,3 +72,10 @@ UPDATE labellings SET discarded = :commit
                                      AND source.removed = :commit
                                      AND source.added <= labellings.commit_number)))
 RETURNING key
+
+-- name: discard_before
+-- Ends the validity of all labellings that were saved for earlier commits.
+UPDATE labellings SET discarded = :commit
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND commit_number < :commit AND discarded IS NULL
+RETURNING key

@@ -12,6 +12,7 @@ from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
 from catalog.store.labellings import LabellingStore
+from catalog.store.rebuilds import RebuildStore
 from catalog.store_files import (
     LiveFile,
     NewStoreFile,
@@ -23,6 +24,11 @@ from catalog.store_files import (
 
 SQL = queries.beside(__file__)
 
+#: Batches may be taken back however old they are.
+FOR_EVER = timedelta(days=36500)
+#: The share of a file's rows for whose sake it is worth writing the others again.
+WORTH = 0.25
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
@@ -33,6 +39,10 @@ class Compacted:
     replaced: tuple[StoreFileId, ...]
     #: Of the batches in it, by their number in it.
     ingest_numbers: tuple[int, ...]
+    #: Numbers of batches for whose sake rows of older ones are not in it.
+    relied_on: tuple[int, ...] = ()
+    #: Rows that may be left out when none of its batches can be taken back any more.
+    superseded_count: int = 0
 
 
 class StoreFileStore:
@@ -77,8 +87,9 @@ class StoreFileStore:
     async def remove(self, scope: Scope, batch_ids: Sequence[BatchId]) -> int:
         """Take what batches brought out of the profile store; return the commit number.
 
-        Snapshots below that number still have it, so jobs that pinned one go on. The sandbox's
-        row stays locked until the transaction ends, as by :meth:`add`.
+        Snapshots below that number still have it, so jobs that pinned one go on. Where rows are
+        missed without it, a rebuild is submitted, for which jobs of later snapshots wait. The
+        sandbox's row stays locked until the transaction ends, as by :meth:`add`.
         """
         commit, _ = await self._next_commit(scope)
         await self._remove(scope, batch_ids, commit)
@@ -132,20 +143,30 @@ class StoreFileStore:
                     row_count=one.file.row_count,
                     numbers=list(range(len(one.ingest_numbers))),
                     ingest_numbers=list(one.ingest_numbers),
+                    relied_on=list(one.relied_on),
+                    superseded_count=one.superseded_count,
                     commit=commit,
                 )
             await SQL["replace"].rows(self._db, **_of(scope), ids=list(one.replaced), commit=commit)
+        await RebuildStore(self._db).submit_for(scope, commit)
         return commit
 
     async def live(
-        self, *, horizon: timedelta, patience: timedelta = timedelta(0)
+        self,
+        *,
+        horizon: timedelta,
+        revertible: timedelta = FOR_EVER,
+        patience: timedelta = timedelta(0),
     ) -> tuple[LiveFile, ...]:
         """Files of the last snapshots of all sandboxes in which no compaction is under way.
 
-        Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased.
+        Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased. So are
+        superseded ones, where they are many, ``revertible`` after the last batch of their file.
         Sandboxes whose compaction failed less than ``patience`` ago are left out.
         """
-        rows = await SQL["live"].rows(self._db, horizon=horizon, patience=patience)
+        rows = await SQL["live"].rows(
+            self._db, horizon=horizon, revertible=revertible, patience=patience, worth=WORTH
+        )
         return tuple(
             LiveFile(
                 id=StoreFileId(row["id"]),
@@ -172,6 +193,7 @@ class StoreFileStore:
         ids = sorted({row["file_id"] for row in touched})
         await SQL["remove_empty"].rows(self._db, **removal, ids=ids)
         await LabellingStore(self._db).discard(scope, commit)
+        await RebuildStore(self._db).submit_for(scope, commit)
 
     async def _next_commit(self, scope: Scope) -> tuple[int, datetime]:
         row = await SQL["next_commit"].row(self._db, **_of(scope))

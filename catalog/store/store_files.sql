@@ -59,37 +59,39 @@ RETURNING id
 
 -- name: add_compacted
 -- Adds a file that holds what others hold, and says of which batches. A batch that was taken back
--- while the file was made counts no more. Adds nothing when all were.
+-- while the file was made counts no more, and so do the batches of a file that was taken out by
+-- others. Adds nothing when that is all.
 WITH sources AS (
     SELECT given.number, source.*
       FROM unnest(:numbers::integer[], :ingest_numbers::bigint[]) AS given (number, ingest_number)
       JOIN LATERAL (
-           SELECT batch_id, is_upsert, ingest_number, ingested_at, added,
-                  removed IS NOT NULL AS is_gone
+           SELECT batch_id, is_upsert, ingest_number, ingested_at, added, removed,
+                  false AS is_relied_on
              FROM store_files
             WHERE id = ANY (:ids::bigint[]) AND batch_id IS NOT NULL
               AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
             UNION ALL
            SELECT inner_source.batch_id, inner_source.is_upsert, inner_source.ingest_number,
                   inner_source.ingested_at, inner_source.added,
-                  inner_source.removed IS NOT NULL
+                  least(inner_source.removed, store_files.removed), inner_source.is_relied_on
              FROM store_file_sources AS inner_source JOIN store_files ON store_files.id = file_id
             WHERE file_id = ANY (:ids)
               AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
            ) AS source USING (ingest_number)
 ), new AS (
     INSERT INTO store_files (sandbox_id, organisation_id, dataset_id, kind, key, size_bytes,
-                             row_count, is_upsert, ingest_number, ingested_at, added)
-    SELECT :sandbox_id, :organisation_id, :dataset_id, :kind, :key, :size_bytes, :row_count, false,
-           min(ingest_number), max(ingested_at), :commit
+                             row_count, superseded_count, is_upsert, ingest_number, ingested_at,
+                             added)
+    SELECT :sandbox_id, :organisation_id, :dataset_id, :kind, :key, :size_bytes, :row_count,
+           :superseded_count, false, min(ingest_number), max(ingested_at), :commit
       FROM sources
-    HAVING NOT bool_and(is_gone)
+    HAVING NOT bool_and(removed IS NOT NULL)
     RETURNING id
 )
 INSERT INTO store_file_sources (file_id, number, batch_id, is_upsert, ingest_number, ingested_at,
-                                added, removed)
-SELECT new.id, number, batch_id, is_upsert, ingest_number, ingested_at, added,
-       CASE WHEN is_gone THEN :commit END
+                                added, removed, is_relied_on)
+SELECT new.id, number, batch_id, is_upsert, ingest_number, ingested_at, added, removed,
+       is_relied_on OR number = ANY (:relied_on::integer[])
   FROM new, sources
 RETURNING file_id
 
@@ -97,7 +99,8 @@ RETURNING file_id
 -- Some files with what is left of them at a commit, as :meth:`files_at` has them.
 SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at,
        is_upsert, added,
-       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' ORDER BY number)
+       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' - 'is_relied_on'
+                                    ORDER BY number)
                    FROM store_file_sources AS source
                   WHERE file_id = store_files.id
                     AND (source.removed IS NULL OR source.removed > :commit)), '[]') AS sources,
@@ -110,23 +113,26 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
 
 -- name: live
 -- Every file of the last snapshots, of all sandboxes in which no compaction runs or has failed
--- lately; whether it has rows that are to be erased, and whether jobs wait there: for those who keep
--- the store in order, never for callers.
+-- lately, and no rebuild either; whether it has rows that are to be erased, or many that nothing
+-- will bring back, and whether jobs wait there: for those who keep the store in order, never for
+-- callers.
 WITH waiting AS (
     SELECT DISTINCT sandbox_id FROM jobs WHERE state = 'queued'
 ), compacting AS (
-    SELECT sandbox_id FROM jobs WHERE kind = 'compaction' AND finished_at IS NULL
+    SELECT sandbox_id FROM jobs
+     WHERE kind IN ('compaction', 'rebuild') AND finished_at IS NULL
     UNION
     SELECT sandbox_id FROM jobs
      WHERE kind = 'compaction' AND state = 'failed' AND finished_at > now() - :patience::interval
 )
 SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
        sandboxes.name AS sandbox_name, dataset_id, store_files.kind, size_bytes,
-       EXISTS (SELECT FROM store_file_sources AS source
-                 JOIN batches ON batches.id = source.batch_id
-                WHERE file_id = store_files.id AND source.removed IS NOT NULL
-                  AND (batches.deleted_at IS NOT NULL
-                       OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid,
+       (superseded_count >= :worth * row_count AND ingested_at <= now() - :revertible::interval)
+       OR EXISTS (SELECT FROM store_file_sources AS source
+                    JOIN batches ON batches.id = source.batch_id
+                   WHERE file_id = store_files.id AND source.removed IS NOT NULL
+                     AND (batches.deleted_at IS NOT NULL
+                          OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid,
        store_files.sandbox_id IN (SELECT sandbox_id FROM waiting) AS is_busy
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL
@@ -144,7 +150,8 @@ SELECT commit_number FROM sandboxes
 -- The files of one snapshot, in merge order.
 SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at,
        is_upsert, added,
-       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' ORDER BY number)
+       coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' - 'is_relied_on'
+                                    ORDER BY number)
                    FROM store_file_sources AS source
                   WHERE file_id = store_files.id
                     AND (source.removed IS NULL OR source.removed > :commit)), '[]') AS sources,

@@ -2,8 +2,8 @@
 
 Each row keeps its number in its batch and the number of its batch in the file, so that a batch
 can be taken back later, and merging finds what it would have found. Rows of batches that are
-gone are left out. Nothing else is: what a later record replaced must come back when that record's
-batch is taken back.
+gone are left out, and rows that settled batches supersede: what a later record replaced must come
+back when that record's batch is taken back, so it stays until that will not happen any more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.engine.orders import (
     Compacted,
     CompactionOrder,
     Merger,
-    NewStoreFile,
+    NewCompactedFile,
     Progress,
 )
 from service.engine.projection import EVENT_ID, EVENT_TIME
@@ -41,6 +41,7 @@ from service.engine.store_files import (
     common_words,
     depth_for,
 )
+from service.engine.superseding import Batches, superseded
 from service.storage.files import Files
 
 Report = Callable[[Progress], None]
@@ -77,6 +78,7 @@ class _Merging:
         self._secret = secret
         self._opened = [StoreFile(files.open(file.key)) for file in merger.files]
         self._numbers: list[Ints] = [np.array(file.numbers, np.int64) for file in merger.files]
+        self._batches = _batches(merger)
         if {file.layout.secret for file in self._opened} != {fingerprint(secret)}:
             raise ValueError("the store files were keyed with another secret")
         self._schema = _united_schema(file.schema for file in self._opened)
@@ -87,11 +89,12 @@ class _Merging:
             if pa.types.is_dictionary(field.type)
         }
 
-    def write(self, folder: str, number: int) -> NewStoreFile:
+    def write(self, folder: str, number: int) -> NewCompactedFile:
         """Write the one file below a folder."""
         size_bytes = sum(sum(file.layout.column_bytes.values()) for file in self._opened)
         depth = depth_for(size_bytes)
-        row_count = 0
+        row_count = superseded_count = 0
+        is_relied_on = np.zeros_like(self._batches.is_settled)
         with (
             self._files.create(f"{folder}/{number:04d}-{self._kind}.arrow") as sink,
             StoreFileWriter(
@@ -104,15 +107,22 @@ class _Merging:
         ):
             for prefix in range(1 << depth):
                 rows = self._rows(prefix, depth)
+                found = superseded(self._kind, rows, self._batches)
+                is_relied_on |= found.is_relied_on
+                rows = rows if not found.is_dropped.any() else taken(rows, found.kept())
                 writer.write(prefix, rows)
                 row_count += rows.num_rows
+                later = superseded(self._kind, rows, self._batches.all_settled())
+                superseded_count += int(later.is_dropped.sum())
         written = sink.written()
-        return NewStoreFile(
+        return NewCompactedFile(
             kind=self._kind,
             key=written.key,
             size_bytes=written.size_bytes,
             row_count=row_count,
             sha256=written.sha256,
+            relied_on=tuple(np.flatnonzero(is_relied_on).tolist()),
+            superseded_count=superseded_count,
         )
 
     def _rows(self, prefix: int, depth: int) -> pa.Table:
@@ -150,6 +160,14 @@ class _Merging:
         known = [file.dictionary(name) for file in self._opened]
         held = [dictionary for dictionary in known if dictionary is not None]
         return pc.unique(pa.chunked_array(held, pa.string()))
+
+
+def _batches(merger: Merger) -> Batches:
+    count = 1 + max((number for file in merger.files for number in file.numbers), default=GONE)
+    is_settled, is_patch = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    is_settled[[*merger.settled]] = True
+    is_patch[[*merger.patches]] = True
+    return Batches(is_settled=is_settled, is_patch=is_patch)
 
 
 def _own_numbers(rows: pa.Table) -> Ints | None:

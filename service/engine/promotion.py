@@ -25,7 +25,7 @@ from service.engine.dataset_files import DatasetFiles
 from service.engine.json_rows import JsonReader
 from service.engine.lanes import Lane, in_order
 from service.engine.nesting import Misfit
-from service.engine.orders import Progress, Promoted, PromotionOrder
+from service.engine.orders import NewFile, Progress, Promoted, PromotionOrder
 from service.engine.parquet_rows import ParquetReader
 from service.engine.profile_rows import ProfileRows
 from service.engine.row_checks import missing
@@ -73,7 +73,8 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
             checks.is_telling = order.with_diagnostics and not errors.is_full
             if tally.is_lost:
                 continue
-            publishing.run(dataset.add, checked.rows.table)
+            if order.for_dataset:
+                publishing.run(dataset.add, checked.rows.table)
             if checked.store is not None:
                 sorting.run(profile.add, checked.store, first)
         about = errors.close(order.uploads) if order.with_diagnostics else ()
@@ -81,7 +82,7 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
             return tally.refused(about)
         publishing.settle()
         sorting.settle()
-        closing = pool.submit(dataset.close)
+        closing = pool.submit(dataset.close if order.for_dataset else tuple[NewFile, ...])
         pace = _Pace(report, "sorting", profile.size_bytes)
         store_files = (
             profile.write(files, order.folder, order.secret, pool, pace.advance)

@@ -24,7 +24,7 @@ from catalog.batches import (
 from catalog.datasets import DatasetId
 from catalog.errors import Conflict, Invalid, InvalidField, Refusal, TooLarge
 from catalog.filters import Wanted
-from catalog.jobs import JobError, JobEvent, JobKind
+from catalog.jobs import JobError, JobEvent, JobId, JobKind
 from catalog.organisations import Caller
 from catalog.schemas import UNION_OF
 from catalog.store.audit import AuditStore
@@ -35,6 +35,7 @@ from catalog.store.erasure import ErasureStore
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.large_files import LargeFileStore
+from catalog.store.rebuilds import RebuildStore
 from catalog.store.store_files import StoreFileStore
 from catalog.terms import UNCONDITIONALLY, Terms
 from service.operations.large_files import must_have_room
@@ -177,7 +178,9 @@ class Batches:
         """Take an active batch out of its data set and of the profile store. Safe to repeat.
 
         Whoever asks from now on finds nothing of it. Export jobs that were submitted before
-        pinned what there was and finish with it.
+        pinned what there was and finish with it. Where compaction has dropped what this batch
+        superseded, a job makes the store files of the data set anew; jobs that are submitted from
+        now on wait for it, and the batch says so.
         """
         async with self._database.transaction() as db:
             batches = BatchStore(db)
@@ -186,7 +189,10 @@ class Batches:
                 LIFECYCLE.after(batch.state, BatchEvent.REVERT, id=id)
                 await batches.withdraw(by.scope, [id], BatchEvent.REVERT, actor=by.client_id)
                 await AuditStore(db).note(by, Action.REVERT, ObjectKind.BATCH, id)
-                await StoreFileStore(db).remove(by.scope, [id])
+                commit = await StoreFileStore(db).remove(by.scope, [id])
+                rebuild = await RebuildStore(db).submitted_at(by.scope, batch.dataset_id, commit)
+                if rebuild is not None:
+                    return await batches.tell(by.scope, id, _rebuilding(rebuild, batch.dataset_id))
             return await batches.find(by.scope, id)
 
     async def amend(
@@ -281,6 +287,15 @@ class Batches:
                 return ended
         async with self._database.transaction() as db:
             return await _give_up_with_job(db, id, event, errors=errors, by=by)
+
+
+def _rebuilding(job_id: JobId, dataset_id: str) -> BatchError:
+    return BatchError(
+        code="store_rebuilt",
+        description=f"what this batch had superseded was dropped before it was taken back: job"
+        f" {job_id} makes the store files of data set {dataset_id} anew of its own files, and"
+        " exports that are submitted from now on wait for it",
+    )
 
 
 async def _resolved(batches: BatchStore, new: NewBatch, replay: Replay, *, by: Caller) -> Replay:

@@ -131,6 +131,11 @@ class CompactionSettings(BaseSettings):
     """Larger files are left alone, and no more bytes become one at once: what a worker does in
     about a minute."""
 
+    revertible: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
+    """How long after a batch was ingested it can be taken back at once. Compaction drops rows that
+    older batches supersede; to take back such a batch all the same, the data set's store files are
+    made anew first, which takes as long as ingesting it again. 0 drops at once."""
+
 
 class SweepSettings(BaseSettings):
     """How long things are kept that nobody needs any more. Whatever goes, goes for good."""

@@ -15,8 +15,9 @@ from catalog.organisations import Scope
 from catalog.store.database import Connection, Database
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
+from catalog.store.rebuilds import RebuildStore
 from catalog.store.secrets import IDENTITY_SECRET, SecretStore
-from catalog.store.store_files import Compacted, StoreFileStore
+from catalog.store.store_files import FOR_EVER, Compacted, StoreFileStore
 from catalog.store.sweeping import SweepingStore
 from catalog.store_files import LiveFile, NewStoreFile, StoreFile, StoreFileId
 from service.engine.local import LocalRunner
@@ -38,9 +39,13 @@ ACTOR = "upkeep"
 class Compactions:
     """Makes fewer and larger store files for each job it is given."""
 
-    def __init__(self, runner: LocalRunner, *, threads: int) -> None:
+    def __init__(
+        self, runner: LocalRunner, *, threads: int, revertible: timedelta = FOR_EVER
+    ) -> None:
+        """Rows that only batches older than ``revertible`` could bring back are dropped."""
         self._runner = runner
         self._threads = threads
+        self._revertible = revertible
 
     async def run(self, claim: Claim) -> None:
         """Do one claimed job to its end, or raise for the attempt to be given up."""
@@ -68,9 +73,14 @@ class Compactions:
     ) -> CompactionOrder:
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
         await FolderStore(db).note_attempt(job, folder)
+        settled_until = job.created_at - self._revertible
+        mergers = [
+            merger_of([Fragments.of(file) for file in group], settled_until=settled_until)[0]
+            for group in groups
+        ]
         return CompactionOrder(
             folder=folder,
-            mergers=tuple(merger_of([Fragments.of(f) for f in group])[0] for group in groups),
+            mergers=tuple(mergers),
             secret=await SecretStore(db).find_or_make(IDENTITY_SECRET),
             threads=self._threads,
         )
@@ -102,6 +112,8 @@ def _compacted(groups: list[tuple[StoreFile, ...]], answer: Answered) -> list[Co
                 source.ingest_number
                 for source in merger_of([Fragments.of(one) for one in group])[1]
             ),
+            relied_on=file.relied_on,
+            superseded_count=file.superseded_count,
         )
         for group, file in zip(groups, answer.files, strict=True)
     ]
@@ -118,10 +130,19 @@ async def _complete(job: Job, made: list[Compacted], db: Connection) -> None:
 class Upkeep:
     """Looks now and then whether store files should become fewer, and submits the jobs."""
 
-    def __init__(self, database: Database, policy: CompactionPolicy, *, horizon: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        policy: CompactionPolicy,
+        *,
+        horizon: timedelta,
+        revertible: timedelta = FOR_EVER,
+    ) -> None:
+        """``horizon`` is of what was taken back, ``revertible`` of what may still be."""
         self._database = database
         self._policy = policy
         self._horizon = horizon
+        self._revertible = revertible
 
     async def run(self, every: timedelta) -> None:
         """Look until cancelled, resting ``every`` so long."""
@@ -135,15 +156,29 @@ class Upkeep:
     async def submit_due(self) -> tuple[Job, ...]:
         """Submit a compaction for every sandbox that is due; where jobs wait it is due later.
 
-        One looks at a time, and not while somebody sweeps: then none is submitted.
+        Rebuilds that have failed are submitted again before. One looks at a time, and not while
+        somebody sweeps: then none is submitted.
         """
         async with self._database.transaction() as db:
             if not await SweepingStore(db).try_lock():
                 return ()
-            files = await StoreFileStore(db).live(horizon=self._horizon, patience=AFTER_A_FAILURE)
+            rebuilds = await _submitted_again(db)
+            files = await StoreFileStore(db).live(
+                horizon=self._horizon, revertible=self._revertible, patience=AFTER_A_FAILURE
+            )
             of_sandboxes = groupby(files, key=lambda file: file.scope)
             groups = [(scope, due(tuple(own), self._policy)) for scope, own in of_sandboxes]
-            return tuple([await _submitted(db, scope, own) for scope, own in groups if own])
+            jobs = [await _submitted(db, scope, own) for scope, own in groups if own]
+            return (*rebuilds, *jobs)
+
+
+async def _submitted_again(db: Connection) -> list[Job]:
+    """Submit rebuilds of what still lacks rows, at commits that no snapshot was taken of."""
+    rebuilds, store = RebuildStore(db), StoreFileStore(db)
+    return [
+        await rebuilds.submit(scope, dataset_id, await store.next_commit(scope))
+        for scope, dataset_id in await rebuilds.left(patience=AFTER_A_FAILURE)
+    ]
 
 
 async def _submitted(db: Connection, scope: Scope, groups: tuple[tuple[LiveFile, ...], ...]) -> Job:

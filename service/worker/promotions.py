@@ -81,35 +81,27 @@ class Promotions:
     async def _order(self, job: Job, db: Connection) -> PromotionOrder:
         batches = BatchStore(db)
         (batch,) = await batches.of_job(job.id)
-        shape = await SchemaStore(db).row_shape(job.scope, batch.dataset_id)
-        folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
-        await FolderStore(db).note_attempt(job, folder)
-        namespaces = await NamespaceStore(db).registered(job.scope)
-        codes = {str(namespace.id): namespace.code for namespace in namespaces}
         uploads = await batches.uploads(batch.id)
-        return PromotionOrder(
-            folder=folder,
+        order = await promotion_order(
+            db,
+            job,
+            batch.dataset_id,
             uploads=tuple(
                 UploadedFile(path=upload.path, key=upload.key, size_bytes=upload.size_bytes)
                 for upload in uploads
             ),
             reading=_reading(batch.input_format),
-            is_event=shape.is_event,
-            fields=tuple(field.to_json() for field in shape.fields),
-            identities=tuple(
-                Identity(path=one.path, namespace=one.namespace, is_primary=one.is_primary)
-                for one in shape.identities
-            ),
-            unlinked_namespaces=shape.unlinked_namespaces,
-            for_profile=job.order["for_profile"],
             is_upsert=job.order["is_upsert"],
-            secret=await SecretStore(db).find_or_make(IDENTITY_SECRET),
-            tolerated_percentage=batch.tolerated_percentage,
-            with_diagnostics=batch.has_diagnostics,
-            identity_rules=self._rules.model_copy(update={"codes": codes}),
-            limits=self._limits,
-            threads=self._threads,
+            rules=self._rules,
         )
+        changes = {
+            "for_profile": job.order["for_profile"],
+            "tolerated_percentage": batch.tolerated_percentage,
+            "with_diagnostics": batch.has_diagnostics,
+            "limits": self._limits,
+            "threads": self._threads,
+        }
+        return order.model_copy(update=changes)
 
     async def _publish(self, claim: Claim, promoted: Promoted, *, has_diagnostics: bool) -> None:
         """Make the rows of a batch visible, in the data set and in the profile store at once.
@@ -145,6 +137,43 @@ class Promotions:
 
         await claim.write(refuse)
         log.info("batch refused", job=job.id, batch=job.order["batch_id"], rows=count)
+
+
+async def promotion_order(
+    db: Connection,
+    job: Job,
+    dataset_id: str,
+    *,
+    uploads: tuple[UploadedFile, ...],
+    reading: Reading,
+    is_upsert: bool,
+    rules: IdentityRules,
+) -> PromotionOrder:
+    """Say how rows of a data set reach the profile store, by what its schema says now.
+
+    Notes the folder of the job's attempt. The codes of ``rules`` are the sandbox's.
+    """
+    shape = await SchemaStore(db).row_shape(job.scope, dataset_id)
+    folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
+    await FolderStore(db).note_attempt(job, folder)
+    namespaces = await NamespaceStore(db).registered(job.scope)
+    codes = {str(namespace.id): namespace.code for namespace in namespaces}
+    return PromotionOrder(
+        folder=folder,
+        uploads=uploads,
+        reading=reading,
+        is_event=shape.is_event,
+        fields=tuple(field.to_json() for field in shape.fields),
+        identities=tuple(
+            Identity(path=one.path, namespace=one.namespace, is_primary=one.is_primary)
+            for one in shape.identities
+        ),
+        unlinked_namespaces=shape.unlinked_namespaces,
+        for_profile=True,
+        is_upsert=is_upsert,
+        secret=await SecretStore(db).find_or_make(IDENTITY_SECRET),
+        identity_rules=rules.model_copy(update={"codes": codes}),
+    )
 
 
 async def _show(job: Job, promoted: Promoted, errors: Sequence[BatchError], db: Connection) -> None:

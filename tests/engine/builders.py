@@ -246,14 +246,26 @@ class Store:
             added=batch.ingest_number,
         )
 
-    def compact(self, files: Sequence[Fragments], *, added: int = 0) -> list[Fragments]:
-        """Make one file of files of one data set and kind; none when no row is left."""
+    def compact(
+        self,
+        files: Sequence[Fragments],
+        *,
+        added: int = 0,
+        settled_until: datetime | None = None,
+        relied_on: set[int] | None = None,
+    ) -> list[Fragments]:
+        """Make one file of files of one data set and kind; none when no row is left.
+
+        The ingest numbers of batches for whose sake rows were dropped are added to ``relied_on``.
+        """
         self._export_count += 1
-        merger, sources = merger_of(files)
+        merger, sources = merger_of(files, settled_until=settled_until)
         order = CompactionOrder(
             folder=f"compacted-{self._export_count}", mergers=(merger,), secret=SECRET
         )
         (made,) = compact(order, self.files, lambda _: None).files
+        if relied_on is not None:
+            relied_on |= {sources[number].ingest_number for number in made.relied_on}
         compacted = Fragments(
             dataset_id=files[0].dataset_id,
             kind=made.kind,

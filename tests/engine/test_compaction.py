@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.engine.builders import (
     a_batch,
     an_event_batch,
     an_order,
+    day,
     key_of,
     named,
     text,
@@ -53,6 +55,70 @@ def without(files: list[Fragments], ingest_number: int) -> list[Fragments]:
 
 def in_order(files: list[Fragments]) -> tuple[Fragments, ...]:
     return tuple(sorted(files, key=lambda file: (file.ingest_number, file.key)))
+
+
+class Upkeep:
+    """Compacts files and takes batches back, as the service does it with its database."""
+
+    def __init__(self, store: Store, put: list[Fragments]) -> None:
+        self._store = store
+        #: By kind and ingest number: the file that its batch came with.
+        self._put = {(file.kind, file.ingest_number): file for file in put}
+        #: By key of a file: ingest numbers of the batches for whose sake rows are not in it.
+        self._relied_on: dict[str, set[int]] = defaultdict(set)
+
+    def compact(self, files: list[Fragments], settled_until: datetime | None) -> list[Fragments]:
+        relied_on = set().union(*(self._relied_on[file.key] for file in files))
+        made = self._store.compact(files, settled_until=settled_until, relied_on=relied_on)
+        for file in made:
+            self._relied_on[file.key] |= relied_on
+        return made
+
+    def revert(self, files: list[Fragments], gone: int) -> list[Fragments]:
+        """Take a batch back, and make files anew in which rows are missed without it."""
+        return [new for file in without(files, gone) for new in self._mended(file, gone)]
+
+    def is_relied_on(self, file: Fragments, number: int) -> bool:
+        older = any(source.ingest_number < number for source in file.all_sources)
+        return older and number in self._relied_on[file.key]
+
+    def _mended(self, file: Fragments, gone: int) -> list[Fragments]:
+        if not self.is_relied_on(file, gone):
+            return [file]
+        return [self._put[file.kind, source.ingest_number] for source in file.all_sources]
+
+
+@QUICKLY
+@given(st.data())
+def test_exports_do_not_miss_what_was_superseded_for_good(data):
+    """A revert of what is settled makes files anew; of anything else it needs none."""
+    batches, profile_fields, event_fields = data.draw(worlds(is_evolving=data.draw(st.booleans())))
+    chosen = data.draw(choices(profile_fields, event_fields))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        files = [file for batch in batches for file in store.put(batch)]
+        upkeep = Upkeep(store, files)
+
+        def export(some):
+            return in_any_order(store.export(an_order(files=in_order(some), **chosen)).rows)
+
+        def want(some):
+            order = an_order(**chosen)
+            return in_any_order(oracle.export(some, order, key_of=key_of, unlinked=UNLINKED).rows)
+
+        for _ in range(data.draw(st.integers(1, 3))):
+            settled_until = day(data.draw(st.integers(0, len(batches) + 1)))
+            groups = grouped(files)
+            cuts = [data.draw(st.integers(0, len(group))) for group in groups]
+            files = [file for group, cut in zip(groups, cuts, strict=True) for file in group[cut:]]
+            for group, cut in zip(groups, cuts, strict=True):
+                files += upkeep.compact(group[:cut], settled_until) if cut else []
+            assert export(files) == want(batches)
+            if batches and data.draw(st.booleans()):
+                gone = data.draw(st.sampled_from(batches))
+                files = upkeep.revert(files, gone.ingest_number)
+                batches = [batch for batch in batches if batch is not gone]
+                assert export(files) == want(batches)
 
 
 @QUICKLY
@@ -187,3 +253,91 @@ def test_texts_that_all_files_store_as_words_stay_words(store):
     (row,) = exported.rows
     assert [event["kind"] for event in row["timeSeriesEvents"]] == ["view", "view"]
     assert SECRET
+
+
+def left(store, files, settled_until, *names):
+    """Compact files of one kind and give what of their rows is left."""
+    relied_on = set()
+    (one,) = store.compact(files, settled_until=settled_until, relied_on=relied_on)
+    rows = StoreFile(store.files.open(one.key)).slice(0, 0, (SOURCE, *names))
+    return rows.to_pylist(), relied_on
+
+
+def of_kind(kind, *puts):
+    return [file for files in puts for file in files if file.kind is kind]
+
+
+def test_a_record_goes_when_one_that_replaced_it_can_no_longer_be_taken_back(store):
+    batches = [
+        a_batch("crm", n, {"identityMap": named("crm:1"), "first": name})
+        for n, name in enumerate(["Ann", "Bob", "Cid"], start=1)
+    ]
+    records = of_kind(StoreFileKind.RECORDS, *(store.put(batch) for batch in batches))
+    ann, bob, cid = ({SOURCE: n, "first": name} for n, name in enumerate(["Ann", "Bob", "Cid"]))
+    assert left(store, records, day(1), "first") == ([ann, bob, cid], set())
+    assert left(store, records, day(2), "first") == ([bob, cid], {2})
+    assert left(store, records, day(3), "first") == ([cid], {3})
+
+
+def test_a_patch_goes_when_settled_ones_have_said_all_it_says_again(store):
+    identity = {"identityMap": named("crm:1")}
+    batches = [
+        a_batch("crm", n, identity | row, is_upsert=True)
+        for n, row in enumerate(
+            [{"first": "Ann"}, {"first": "Anna", "last": "Lee"}, {"last": "Lea"}, {}], start=1
+        )
+    ]
+    records = of_kind(StoreFileKind.RECORDS, *(store.put(batch) for batch in batches))
+    rows, relied_on = left(store, records, day(4), "first", "last")
+    assert [(row["first"], row["last"]) for row in rows] == [
+        ("Anna", "Lee"),
+        (None, "Lea"),
+        (None, None),
+    ]
+    assert relied_on == {2, 4}
+
+
+def test_an_event_goes_when_a_settled_batch_has_its_id_again(store):
+    batches = [
+        an_event_batch("clicks", n, *({"identityMap": named("crm:1"), "_id": id} for id in ids))
+        for n, ids in enumerate([["a", "b", None], ["a"], ["b", "b"]], start=1)
+    ]
+    events = of_kind(StoreFileKind.EVENTS, *(store.put(batch) for batch in batches))
+    rows, relied_on = left(store, events, day(2), "_id")
+    assert sorted((row[SOURCE], row["_id"] or "") for row in rows) == [
+        (0, ""),
+        (0, "b"),
+        (1, "a"),
+        (2, "b"),
+    ]
+    assert relied_on == {2}
+
+
+def test_a_mention_goes_when_a_settled_batch_is_as_sure_of_it(store):
+    batches = [
+        a_batch("crm", n, {"identityMap": named("crm:1", state=state)})
+        for n, state in enumerate(["authenticated", "ambiguous", "loggedOut"], start=1)
+    ]
+    mentions = of_kind(StoreFileKind.IDENTITIES, *(store.put(batch) for batch in batches))
+    rows, relied_on = left(store, mentions, day(3))
+    assert [row[SOURCE] for row in rows] == [0, 2]
+    assert relied_on == {3}
+
+
+def test_no_link_ever_goes(store):
+    batches = [a_batch("crm", n, {"identityMap": named("crm:1", "email:a")}) for n in (1, 2)]
+    links = of_kind(StoreFileKind.LINKS, *(store.put(batch) for batch in batches))
+    rows, relied_on = left(store, links, day(9))
+    assert (len(rows), relied_on) == (2, set())
+
+
+def test_a_file_tells_how_many_rows_will_go_once_its_batches_are_settled(store):
+    batches = [
+        a_batch("crm", n, {"identityMap": named("crm:1"), "first": "Ann"}) for n in range(1, 5)
+    ]
+    records = of_kind(StoreFileKind.RECORDS, *(store.put(batch) for batch in batches))
+    for settled, count in [(None, 3), (day(2), 2), (day(4), 0)]:
+        merger, _ = merger_of(records, settled_until=settled)
+        order = CompactionOrder(folder=f"settled-{count}", mergers=(merger,), secret=SECRET)
+        (made,) = compact(order, store.files, lambda _: None).files
+        assert made.superseded_count == count

@@ -15,6 +15,7 @@ from service.engine.orders.compactions import (
     CompactedFile,
     CompactionOrder,
     Merger,
+    NewCompactedFile,
     merger_of,
 )
 from service.engine.orders.exports import (
@@ -86,6 +87,7 @@ __all__ = [
     "Limits",
     "MembershipSet",
     "Merger",
+    "NewCompactedFile",
     "NewFile",
     "NewLabelling",
     "NewMetaFile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from catalog.store_files import StoreFileKind
@@ -24,6 +25,11 @@ class Merger(Order):
 
     kind: StoreFileKind
     files: tuple[CompactedFile, ...]
+    #: Numbers, in the larger file, of batches that cannot be taken back any more without the store
+    #: being made anew: for their sake older rows are left out.
+    settled: tuple[int, ...] = ()
+    #: Numbers of batches whose records patch others.
+    patches: tuple[int, ...] = ()
 
 
 class CompactionOrder(Order):
@@ -37,17 +43,29 @@ class CompactionOrder(Order):
     threads: int = 2
 
 
+class NewCompactedFile(NewStoreFile):
+    """A larger file, and what is not in it."""
+
+    #: Numbers of batches for whose sake rows of older ones were left out, now.
+    relied_on: tuple[int, ...] = ()
+    #: Rows that may be left out when all of its batches are settled.
+    superseded_count: int = 0
+
+
 class Compacted(Order):
     """The files that were made, one for each merger, in their order; empty ones too."""
 
     kind: Literal["compacted"] = "compacted"
-    files: tuple[NewStoreFile, ...]
+    files: tuple[NewCompactedFile, ...]
 
 
-def merger_of(files: Sequence[Fragments]) -> tuple[Merger, tuple[Source, ...]]:
+def merger_of(
+    files: Sequence[Fragments], *, settled_until: datetime | None = None
+) -> tuple[Merger, tuple[Source, ...]]:
     """Say how files of one data set and kind become one, and which batches it then holds.
 
-    Those are numbered in ingest order; batches that are gone are left out.
+    Those are numbered in ingest order; batches that are gone are left out. Batches that were
+    ingested by ``settled_until`` are settled; without it none is.
     """
     batches = {source.ingest_number: source for file in files for source in file.all_sources}
     sources = tuple(
@@ -61,4 +79,14 @@ def merger_of(files: Sequence[Fragments]) -> tuple[Merger, tuple[Source, ...]]:
         for source in file.all_sources:
             numbers[source.number] = number[source.ingest_number]
         compacted.append(CompactedFile(key=file.key, numbers=tuple(numbers)))
-    return Merger(kind=files[0].kind, files=tuple(compacted)), sources
+    merger = Merger(
+        kind=files[0].kind,
+        files=tuple(compacted),
+        settled=tuple(
+            source.number
+            for source in sources
+            if settled_until is not None and source.ingested_at <= settled_until
+        ),
+        patches=tuple(source.number for source in sources if source.is_upsert),
+    )
+    return merger, sources

@@ -74,6 +74,8 @@ class PromotionOrder(Order):
     unlinked_namespaces: tuple[str, ...]
     #: Make store files as well as data set files.
     for_profile: bool
+    #: Make data set files at all. Not when the uploads are the data set's own files.
+    for_dataset: bool = True
     is_upsert: bool
     #: The deployment's secret for identity keys (32 bytes).
     secret: bytes

@@ -1,0 +1,154 @@
+"""Rebuilds: store files that lack rows are made anew of the data set's own files.
+
+Compaction leaves rows out that a later batch supersedes, once that batch cannot be taken back any
+more. When it is taken back all the same, or expires, or is replaced, what it superseded is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from catalog.batches import BatchId
+from catalog.errors import Conflict
+from catalog.jobs import Job, JobId, JobKind
+from catalog.organisations import OrganisationId, SandboxId, Scope
+from catalog.store import queries
+from catalog.store.database import Connection
+from catalog.store.jobs import JobStore
+from catalog.store.labellings import LabellingStore
+from catalog.store_files import NewStoreFile, StoreFileKind
+
+SQL = queries.beside(__file__)
+
+#: Who submits rebuilds, in the history of a job.
+ACTOR = "upkeep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFile:
+    """One file of a data set, as it lies in storage."""
+
+    name: str
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LackingBatch:
+    """A batch whose rows lie in store files that lack rows."""
+
+    id: BatchId
+    is_upsert: bool
+    #: Of those store files.
+    kinds: frozenset[StoreFileKind]
+    files: tuple[OwnFile, ...]
+
+
+class RebuildStore:
+    """What lacks rows, and what takes its place, inside one transaction."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    async def submit_for(self, scope: Scope, commit: int) -> tuple[Job, ...]:
+        """Submit rebuilds for what lacks rows because of a commit that is being made."""
+        rows = await SQL["lacking"].rows(self._db, **_of(scope), commit=commit)
+        return tuple([await self.submit(scope, row["dataset_id"], commit) for row in rows])
+
+    async def left(self, *, patience: timedelta) -> tuple[tuple[Scope, str], ...]:
+        """Data sets, in any sandbox, that lack rows and whose rebuild ended ``patience`` ago."""
+        return tuple(
+            (
+                Scope(
+                    organisation_id=OrganisationId(row["organisation_id"]),
+                    sandbox_id=SandboxId(row["sandbox_id"]),
+                    sandbox_name=row["sandbox_name"],
+                ),
+                row["dataset_id"],
+            )
+            for row in await SQL["left"].rows(self._db, patience=patience)
+        )
+
+    async def submit(self, scope: Scope, dataset_id: str, commit: int) -> Job:
+        """Submit a rebuild of what a data set lacks in a snapshot that nobody reads yet."""
+        return await JobStore(self._db).submit(
+            scope,
+            kind=JobKind.REBUILD,
+            dataset_id=dataset_id,
+            order={},
+            snapshot=commit,
+            actor=ACTOR,
+            request_id=ACTOR,
+        )
+
+    async def submitted_at(self, scope: Scope, dataset_id: str, commit: int) -> JobId | None:
+        """The rebuild of a data set that a commit made necessary; None when it did not."""
+        row = await SQL["submitted_at"].row(
+            self._db, **_of(scope), dataset_id=dataset_id, commit=commit
+        )
+        return None if row is None else JobId(row["id"])
+
+    async def lacking_at(self, scope: Scope, commit: int) -> tuple[str, ...]:
+        """Data sets whose store files lack rows in a snapshot: what is read there is not whole."""
+        rows = await SQL["lacking_at"].rows(self._db, **_of(scope), commit=commit)
+        return tuple(row["dataset_id"] for row in rows)
+
+    async def batches(self, job: Job) -> tuple[LackingBatch, ...]:
+        """What a rebuild has to read, in ingest order; nothing when another has done its work."""
+        rows = await SQL["batches"].rows(
+            self._db, **_of(job.scope), dataset_id=job.dataset_id, commit=job.snapshot
+        )
+        return tuple(
+            [
+                LackingBatch(
+                    id=BatchId(row["batch_id"]),
+                    is_upsert=row["is_upsert"],
+                    kinds=frozenset(map(StoreFileKind, row["kinds"])),
+                    files=await self._files(row["batch_id"]),
+                )
+                for row in rows
+            ]
+        )
+
+    async def replace(
+        self, job: Job, kind: StoreFileKind, files: Sequence[tuple[BatchId, NewStoreFile]]
+    ) -> None:
+        """Let files of one kind take the place of those that lack rows, since the job's snapshot.
+
+        Snapshots below it keep the others. The caller has moved the job in the same transaction,
+        and holds the sandbox's row by taking a commit number. Raises :class:`Conflict` when the
+        others hold more batches by now than these.
+        """
+        assert job.snapshot is not None
+        place = {**_of(job.scope), "kind": kind, "commit": job.snapshot}
+        of_batches = {"dataset_id": job.dataset_id, "batch_ids": [id for id, _ in files]}
+        found = await SQL["strangers"].row(self._db, **place, **of_batches)
+        if found is None or found["answer"]:
+            raise Conflict(f"store files of data set {job.dataset_id} changed meanwhile")
+        for batch_id, file in files:
+            if file.row_count:
+                await SQL["add"].rows(
+                    self._db,
+                    **place,
+                    batch_id=batch_id,
+                    key=file.key,
+                    size_bytes=file.size_bytes,
+                    row_count=file.row_count,
+                )
+        await SQL["replace"].rows(self._db, **place, **of_batches)
+        await SQL["forget"].rows(self._db, **place, **of_batches)
+
+    async def settle(self, job: Job) -> None:
+        """Let no snapshot start from labellings that were saved before the job's."""
+        assert job.snapshot is not None
+        await LabellingStore(self._db).discard_before(job.scope, job.snapshot)
+
+    async def _files(self, batch_id: str) -> tuple[OwnFile, ...]:
+        rows = await SQL["dataset_files"].rows(self._db, batch_id=batch_id)
+        return tuple(OwnFile(**row) for row in rows)
+
+
+def _of(scope: Scope) -> dict[str, object]:
+    return {"sandbox_id": scope.sandbox_id, "organisation_id": scope.organisation_id}

@@ -1,0 +1,151 @@
+-- Store files that lack rows: some were left out for the sake of a batch that was taken back later,
+-- while a batch is left that may have had them. They are made anew from the data set's own files.
+
+-- name: lacking
+-- Data sets whose store files lack rows since a commit, because of what it took back or compacted.
+SELECT DISTINCT dataset_id
+  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND store_files.removed IS NULL
+   AND gone.is_relied_on
+   AND (gone.removed = :commit OR (gone.removed < :commit AND store_files.added = :commit))
+   AND EXISTS (SELECT FROM store_file_sources AS older
+                WHERE older.file_id = store_files.id
+                  AND older.removed IS NULL
+                  AND older.ingest_number < gone.ingest_number)
+ ORDER BY dataset_id
+
+-- name: left
+-- Data sets of all sandboxes whose store files lack rows and whose rebuild has failed, or was
+-- cancelled, a while ago: for those who keep the store in order, never for callers.
+SELECT DISTINCT store_files.sandbox_id, store_files.organisation_id,
+       sandboxes.name AS sandbox_name, dataset_id
+  FROM store_files
+  JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+  JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
+ WHERE store_files.removed IS NULL
+   AND gone.is_relied_on
+   AND gone.removed IS NOT NULL
+   AND EXISTS (SELECT FROM store_file_sources AS older
+                WHERE older.file_id = store_files.id
+                  AND older.removed IS NULL
+                  AND older.ingest_number < gone.ingest_number)
+   AND NOT EXISTS (SELECT FROM jobs
+                    WHERE kind = 'rebuild'
+                      AND jobs.dataset_id = store_files.dataset_id
+                      AND (jobs.finished_at IS NULL
+                           OR jobs.finished_at > now() - :patience::interval))
+ ORDER BY store_files.sandbox_id, dataset_id
+
+-- name: submitted_at
+-- The rebuild of a data set that a commit made necessary.
+SELECT id FROM jobs
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND kind = 'rebuild'
+   AND dataset_id = :dataset_id
+   AND snapshot = :commit
+
+-- name: lacking_at
+-- Data sets whose store files lack rows in a snapshot.
+SELECT DISTINCT dataset_id
+  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND store_files.added <= :commit
+   AND (store_files.removed IS NULL OR store_files.removed > :commit)
+   AND gone.is_relied_on
+   AND gone.removed <= :commit
+   AND EXISTS (SELECT FROM store_file_sources AS older
+                WHERE older.file_id = store_files.id
+                  AND (older.removed IS NULL OR older.removed > :commit)
+                  AND older.ingest_number < gone.ingest_number)
+ ORDER BY dataset_id
+
+-- name: batches
+-- The batches whose rows lie in files that lack rows from a commit on, and the kinds of these files.
+-- A file that a compaction made of such a one meanwhile lacks the same.
+WITH lacking AS (
+    SELECT DISTINCT store_files.id, store_files.kind
+      FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+     WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+       AND dataset_id = :dataset_id
+       AND (store_files.removed IS NULL OR store_files.removed > :commit)
+       AND gone.is_relied_on
+       AND gone.removed <= :commit
+       AND EXISTS (SELECT FROM store_file_sources AS older
+                    WHERE older.file_id = store_files.id
+                      AND (older.removed IS NULL OR older.removed > :commit)
+                      AND older.ingest_number < gone.ingest_number)
+)
+SELECT source.batch_id, source.is_upsert, array_agg(DISTINCT lacking.kind) AS kinds
+  FROM lacking
+  JOIN store_file_sources AS source ON source.file_id = lacking.id
+  JOIN batches ON batches.id = source.batch_id
+ WHERE (source.removed IS NULL OR source.removed > :commit)
+   AND batches.deleted_at IS NULL
+ GROUP BY source.batch_id, source.is_upsert, source.ingest_number
+ ORDER BY source.ingest_number
+
+-- name: dataset_files
+-- The files of a batch that readers of its data set find, or would find if it were active.
+SELECT name, key, size_bytes FROM dataset_files WHERE batch_id = :batch_id ORDER BY number
+
+-- name: strangers
+-- Whether files that hold one of some batches hold another, too, that counts after a commit.
+SELECT EXISTS (
+       SELECT FROM store_files
+         JOIN store_file_sources AS source ON source.file_id = store_files.id
+         JOIN batches ON batches.id = source.batch_id
+        WHERE store_files.sandbox_id = :sandbox_id
+          AND store_files.organisation_id = :organisation_id
+          AND store_files.dataset_id = :dataset_id
+          AND store_files.kind = :kind
+          AND (store_files.removed IS NULL OR store_files.removed > :commit)
+          AND (source.removed IS NULL OR source.removed > :commit)
+          AND batches.deleted_at IS NULL
+          AND source.batch_id <> ALL (:batch_ids::text[])
+          AND EXISTS (SELECT FROM store_file_sources AS rebuilt
+                       WHERE rebuilt.file_id = store_files.id
+                         AND rebuilt.batch_id = ANY (:batch_ids))) AS answer
+
+-- name: add
+-- Adds a file that holds what one batch has in files that lack rows, as if it had been there from
+-- a commit on. A batch that was taken back since leaves when it did.
+INSERT INTO store_files (sandbox_id, organisation_id, dataset_id, batch_id, kind, key, size_bytes,
+                         row_count, is_upsert, ingest_number, ingested_at, added, removed)
+SELECT store_files.sandbox_id, store_files.organisation_id, store_files.dataset_id,
+       source.batch_id, store_files.kind, :key, :size_bytes, :row_count, source.is_upsert,
+       source.ingest_number, source.ingested_at, :commit, source.removed
+  FROM store_files JOIN store_file_sources AS source ON source.file_id = store_files.id
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND store_files.kind = :kind
+   AND source.batch_id = :batch_id
+   AND (store_files.removed IS NULL OR store_files.removed > :commit)
+   AND (source.removed IS NULL OR source.removed > :commit)
+ ORDER BY store_files.added DESC
+ LIMIT 1
+RETURNING id
+
+-- name: replace
+-- Takes files that hold some batches out of the snapshots from a commit on.
+UPDATE store_files SET removed = :commit, is_replaced = true
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND dataset_id = :dataset_id
+   AND kind = :kind
+   AND added < :commit
+   AND (removed IS NULL OR removed > :commit)
+   AND (batch_id = ANY (:batch_ids::text[])
+        OR EXISTS (SELECT FROM store_file_sources
+                    WHERE file_id = id AND store_file_sources.batch_id = ANY (:batch_ids)))
+RETURNING id
+
+-- name: forget
+-- Forgets compacted files of some batches that were added since a commit: nobody has read them.
+DELETE FROM store_files
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND dataset_id = :dataset_id
+   AND kind = :kind
+   AND added >= :commit
+   AND batch_id IS NULL
+   AND EXISTS (SELECT FROM store_file_sources
+                WHERE file_id = id AND store_file_sources.batch_id = ANY (:batch_ids::text[]))
+RETURNING id
