@@ -140,7 +140,7 @@ def _ends(evidence: Evidence) -> Iterator[str]:
         if job["state"] == "failed" and not job["errors"]:
             yield f"job {id} failed and does not say why"
         own = evidence.batches_of(id)
-        if len(own) != (job["kind"] != JobKind.COMPACTION):
+        if len(own) != (job["kind"] in jobs.FILLS_BATCHES):
             yield f"job {id} has {len(own)} batches"
         for batch in own:
             shown = evidence.files.get(batch["id"], [])

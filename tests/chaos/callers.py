@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,8 @@ class Callers:
         self._destination = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = asyncio.Event()
+        #: When somebody last had an answer that counts, by :func:`time.monotonic`.
+        self.answered_at = time.monotonic()
 
     async def prepare(self) -> None:
         """Make the data sets and fill them with as much as stays in them; nothing is attacked."""
@@ -323,6 +326,7 @@ class Callers:
                 else:
                     self.ledger.answers[name, answer.status] += 1
                     if answer.status not in TRY_AGAIN:
+                        self.answered_at = time.monotonic()
                         return answer.status, content
                 await asyncio.sleep(POLL_SECONDS)
 

@@ -36,6 +36,16 @@ SELECT jobs.id, jobs.kind, jobs.worker_id, plans.task_count,
 """
 
 
+#: How a question ends when PostgreSQL is the one that was attacked.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Where a running job stands, and which process has it."""
@@ -63,11 +73,13 @@ class Watch:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(**self._rig.direct, timeout=2)
             rows = await self._connection.fetch(_STANDING, timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            if self._connection is not None:
+        except BaseException as error:
+            if self._connection is not None:  # also one that was left in the middle of an answer
                 self._connection.terminate()
                 self._connection = None
-            return []
+            if isinstance(error, AWAY):
+                return []
+            raise
         return [
             Standing(
                 job_id=row["id"],
