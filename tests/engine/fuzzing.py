@@ -3,7 +3,8 @@
 A file must end as accepted rows or as a refusal, within seconds and within memory. How many are
 thrown at least is said by the environment: ``FUZZ_INPUTS`` for each parser. When they are many,
 files are thrown in heaps: each is parsed and checked alone, and what is not refused is written
-together. That takes a part of the time; a file that breaks something is named, not made smaller.
+together; and most are made by plain random numbers (``FUZZ_SEED``) in place of hypothesis, in a
+volley. Both take a part of the time; a file that breaks something is named, not made smaller.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any, BinaryIO, NamedTuple
 
 from hypothesis import HealthCheck, settings
@@ -50,10 +52,16 @@ from tests.engine.intake import (
 )
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "180"))
-#: Each parser has three tests.
+SEED = os.environ.get("FUZZ_SEED", "1")
+#: Each parser has three tests by hypothesis, and a volley.
 _TESTS = 3
+_MOST_EXAMPLES = 1_000
+EXAMPLES = min(-(-INPUTS // _TESTS), _MOST_EXAMPLES)
+VOLLEY = max(INPUTS - _TESTS * EXAMPLES, 50)
 #: Files that are thrown at a time.
-HEAP = 50 if INPUTS > 1_000 else 1
+HEAP = 100 if INPUTS > 1_000 else 1
+#: Of a volley, that are read alike.
+ALIKE = 50
 #: No input here is larger than a few kilobytes. Longer than this on an idle machine is a hang.
 PATIENCE_SECONDS = float(os.environ.get("FUZZ_PATIENCE", "60"))
 #: Of processor time, for one throw of files as small as those that are made up.
@@ -76,7 +84,7 @@ FIELDS = (
 )
 
 fuzzed = settings(
-    max_examples=-(-INPUTS // _TESTS),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -136,6 +144,28 @@ def edited(content: bytes, changes: list[Edit]) -> bytes:
     return content
 
 
+_PIECES = [
+    *(b"\0", b'"', b"\\", b"{", b"[", b"}", b"]", b",", b"\n", b"\r\n"),
+    *(b"\xff\xff\xff\x7f", b"\x80" * 9 + b"\x01", b"\xef\xbb\xbf", b"1e999"),
+]
+_KINDS = ("overwrite", "insert", "delete", "repeat", "cut", "flip")
+
+
+def edited_by_chance(content: bytes, rng: Random) -> bytes:
+    """Change a file here and there, as :func:`edited` does."""
+    return edited(
+        content,
+        [
+            Edit(
+                rng.choice(_KINDS),
+                rng.random(),
+                rng.choice(_PIECES) if rng.random() < 0.5 else rng.randbytes(rng.randint(1, 8)),
+            )
+            for _ in range(rng.randint(0, 6))
+        ],
+    )
+
+
 @dataclass
 class Thrower:
     """A child that reads files, started anew when it died."""
@@ -181,6 +211,14 @@ class Thrower:
         self.heap.append(content)
         if len(self.heap) >= HEAP:
             self.flush()
+
+    def volley(self, make: Callable[[Random], bytes], read: Callable[[Random], Reading]) -> None:
+        """Throw as many files as are to be made by chance, some of which are read alike."""
+        rng = Random(f"fuzz {SEED}")  # noqa: S311 -- to be the same for the same seed
+        for number in range(VOLLEY):
+            if number % ALIKE == 0:
+                reading = read(rng)
+            self.heap_up(make(rng), reading)
 
     def flush(self) -> None:
         """Throw what was heaped up."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
 from service.engine.orders import Reading
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import (
+    Edit,
+    Thrower,
+    edited,
+    edited_by_chance,
+    edits,
+    fuzzed,
+    thrower,
+)
 
 CSV = Reading(format=FileFormat.CSV)
 
@@ -22,7 +32,8 @@ FILES = [
     b"\xef\xbb\xbfcrm,unheard,\r\n1,x,\r\n2,y,\r\n",
     b"crm;count\n1;2\n3;4\n",
 ]
-marks = st.sampled_from([",", ";", "\t", "|", '"', "'", "\\", "a", "\n", "\r", " ", "\x01"])
+MARKS = [",", ";", "\t", "|", '"', "'", "\\", "a", "\n", "\r", " ", "\x01"]
+marks = st.sampled_from(MARKS)
 dialects = st.builds(
     Reading,
     format=st.just(FileFormat.CSV),
@@ -67,6 +78,28 @@ def test_csv_of_any_dialect_is_accepted_or_refused(
 def test_any_bytes_are_accepted_or_refused_as_csv(parser: Thrower, content: bytes):
     parser.heap_up(b"crm,count\n" + content, CSV)
     parser.heap_up(content, CSV)
+
+
+def a_file(rng: Random) -> bytes:
+    """A changed file, or bytes that are anything, with a header or without."""
+    if rng.random() < 0.7:
+        return edited_by_chance(rng.choice(FILES), rng)
+    return rng.choice([b"", b"crm,count\n"]) + rng.randbytes(rng.randint(0, 300))
+
+
+def a_dialect(rng: Random) -> Reading:
+    if rng.random() < 0.5:
+        return CSV
+    return Reading(
+        format=FileFormat.CSV,
+        delimiter=rng.choice(MARKS),
+        quote=rng.choice(["", *MARKS]),
+        escape=rng.choice([None, *MARKS]),
+    )
+
+
+def test_a_volley_of_csv_is_accepted_or_refused(parser: Thrower):
+    parser.volley(a_file, a_dialect)
 
 
 HOSTILE = {

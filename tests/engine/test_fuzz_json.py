@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
 from service.engine.orders import Reading
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import (
+    Edit,
+    Thrower,
+    edited,
+    edited_by_chance,
+    edits,
+    fuzzed,
+    thrower,
+)
 
 JSON = Reading(format=FileFormat.JSON)
 
@@ -68,6 +77,36 @@ def test_made_up_json_is_accepted_or_refused(parser: Thrower, rows: list[object]
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_accepted_or_refused_as_json(parser: Thrower, content: bytes):
     parser.heap_up(content, JSON)
+
+
+_SCALARS = [None, True, 7, -1, 2**70, 0.5, 1e308, "", "x", "é", "\ud800", "2022-11-22T12:00:00Z"]
+_NAMES = sorted({*(name for row in ROWS for name in row), "", "id", "first", "\0", "é"})
+
+
+def a_document(rng: Random, depth: int = 0) -> object:
+    chance = rng.random()
+    if depth > 4 or chance < 0.4:
+        return rng.choice(_SCALARS)
+    if chance < 0.6:
+        return [a_document(rng, depth + 1) for _ in range(rng.randint(0, 4))]
+    return {rng.choice(_NAMES): a_document(rng, depth + 1) for _ in range(rng.randint(0, 6))}
+
+
+def a_file(rng: Random) -> bytes:
+    """A changed file, made-up rows that may be changed too, or bytes that are anything."""
+    chance = rng.random()
+    if chance < 0.4:
+        return edited_by_chance(rng.choice(LAYOUTS), rng)
+    if chance < 0.85:
+        rows = [a_document(rng) for _ in range(rng.randint(0, 8))]
+        gap = rng.choice(["\n", "", " ", ",", "\r\n\n", None])
+        text = json.dumps(rows) if gap is None else gap.join(map(json.dumps, rows))
+        return edited_by_chance(text.encode(), rng) if rng.random() < 0.5 else text.encode()
+    return rng.randbytes(rng.randint(0, 300))
+
+
+def test_a_volley_of_json_is_accepted_or_refused(parser: Thrower):
+    parser.volley(a_file, lambda _: JSON)
 
 
 HOSTILE = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,15 @@ from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
 from service.engine.orders import Reading
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import (
+    Edit,
+    Thrower,
+    edited,
+    edited_by_chance,
+    edits,
+    fuzzed,
+    thrower,
+)
 
 PARQUET = Reading(format=FileFormat.PARQUET)
 
@@ -72,14 +82,19 @@ def test_mutated_parquet_is_accepted_or_refused(parser: Thrower, base: bytes, ch
     parser.heap_up(edited(base, changes), PARQUET)
 
 
+def with_footer(base: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+    """The file with another footer, of which it tells the right length."""
+    (length,) = struct.unpack("<I", base[-8:-4])
+    body, footer = base[: -8 - length], edit(base[-8 - length : -8])
+    return body + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
 @fuzzed
 @given(base=st.sampled_from(FILES), changes=edits)
 def test_parquet_with_a_mutated_footer_is_accepted_or_refused(
     parser: Thrower, base: bytes, changes: list[Edit]
 ):
-    (length,) = struct.unpack("<I", base[-8:-4])
-    body, footer = base[: -8 - length], edited(base[-8 - length : -8], changes)
-    parser.heap_up(body + footer + struct.pack("<I", len(footer)) + b"PAR1", PARQUET)
+    parser.heap_up(with_footer(base, lambda footer: edited(footer, changes)), PARQUET)
 
 
 @fuzzed
@@ -87,6 +102,21 @@ def test_parquet_with_a_mutated_footer_is_accepted_or_refused(
 def test_any_bytes_are_accepted_or_refused_as_parquet(parser: Thrower, content: bytes, length: int):
     parser.heap_up(content, PARQUET)
     parser.heap_up(b"PAR1" + content + struct.pack("<I", length) + b"PAR1", PARQUET)
+
+
+def a_volley_file(rng: Random) -> bytes:
+    """A file that was changed anywhere, or in its footer alone, or bytes that are anything."""
+    chance, base = rng.random(), rng.choice(FILES)
+    if chance < 0.45:
+        return edited_by_chance(base, rng)
+    if chance < 0.9:
+        return with_footer(base, lambda footer: edited_by_chance(footer, rng))
+    content, length = rng.randbytes(rng.randint(0, 300)), rng.getrandbits(rng.choice([8, 32]))
+    return rng.choice([content, b"PAR1" + content + struct.pack("<I", length) + b"PAR1"])
+
+
+def test_a_volley_of_parquet_is_accepted_or_refused(parser: Thrower):
+    parser.volley(a_volley_file, lambda _: PARQUET)
 
 
 def nested(depth: int) -> pa.Table:
