@@ -27,7 +27,6 @@ from ours_promotion import EVENT_SCHEMA, RECORD_SCHEMA, SECRET
 from workload import EVENTS, ROW_GROUP, Batch, Parameters
 
 from catalog.batches import FileFormat
-from catalog.schemas import IDENTITY_MAP
 from service.engine.orders import Identity, Promoted, PromotionOrder, Reading, UploadedFile
 
 ROWS = 1_000_000
@@ -86,7 +85,7 @@ def _batch(source: str, count: int) -> Batch:
 
 CRM = (Identity(path=("id",), namespace="CRMID", is_primary=True),)
 KINDS = (
-    Kind("events", (*EVENT_SCHEMA, IDENTITY_MAP), (), _events),
+    Kind("events", EVENT_SCHEMA, (), _events),
     Kind("records", RECORD_SCHEMA, CRM, _records),
 )
 

@@ -15,7 +15,6 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import making
 import numpy as np
@@ -27,7 +26,6 @@ from workload import Workload, load
 
 from service.engine.store_files import (
     KEY_HI,
-    Sink,
     StoreFile,
     StoreFileWriter,
     depth_for,
@@ -70,21 +68,13 @@ def _multiplied(old: Path, new: Path) -> int:
         size_bytes = TIMES * sum(file.layout.column_bytes.values())
         words = {name: found for name in file.layout.worded if (found := file.words(name))}
         with StoreFileWriter(
-            _Unbuffered(sink), file.schema, depth=depth_for(size_bytes), secret=SECRET, words=words
+            sink, file.schema, depth=depth_for(size_bytes), secret=SECRET, words=words
         ) as writer:
             rows = file.worded_slice(0, 0, file.schema.names)
             for copy in range(TIMES):
                 for start in range(0, rows.num_rows, PORTION):
                     writer.write_sorted(_moved(rows.slice(start, PORTION), copy))
     return new.stat().st_size
-
-
-class _Unbuffered(Sink):
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def write(self, data: bytes, /) -> int:
-        return int(self._file.write(data))
 
 
 def _moved(rows: pa.Table, copy: int) -> pa.Table:
