@@ -51,6 +51,8 @@ SETTINGS = {
     # Replays read the snapshots of the attack: nothing of them may go before.
     "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }
+#: Who is to be undisturbed must not lose a lease of a second because the machine is busy besides.
+CALM = {"PROFILE_EXPORTS_WORKER_LEASE": "60", "PROFILE_EXPORTS_WORKER_HEARTBEAT": "5"}
 #: Batches whose opening was never answered are nobody's: the last sweep waits for none of them.
 LAST_SWEEP = {"PROFILE_EXPORTS_SWEEP_LOADING": "0"}
 
@@ -116,6 +118,8 @@ class Rig:
         self.port = _free_port()
         self.server: Kept
         self.workers: list[Kept] = []
+        #: Of those that were attacked.
+        self.worker_starts = 0
         #: Held while PostgreSQL is taken down and up: it is one attack at a time.
         self._postgres_lock = asyncio.Lock()
 
@@ -144,14 +148,20 @@ class Rig:
             self.log("server"),
         )
         self.server.start()
-        self.workers = [
-            Kept(
-                f"worker-{n}", [*COMMAND, "work", *self._data_dir()], environment, self.log("work")
-            )
-            for n in range(WORKERS)
-        ]
+        self._start_workers(environment)
+
+    def _start_workers(self, environment: dict[str, str]) -> None:
+        command, log = [*COMMAND, "work", *self._data_dir()], self.log("work")
+        self.workers = [Kept(f"worker-{n}", command, environment, log) for n in range(WORKERS)]
         for worker in self.workers:
             worker.start()
+
+    async def calm_down(self) -> None:
+        """Let other workers do what follows: with leases that no busy machine makes them lose."""
+        self.worker_starts = sum(worker.starts for worker in self.workers)
+        for worker in self.workers:
+            await worker.end(signal.SIGTERM)
+        self._start_workers(self.environment(**CALM))
 
     def environment(self, **more: str) -> dict[str, str]:
         """What the service's processes are told."""

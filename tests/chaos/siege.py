@@ -100,6 +100,7 @@ class Siege:
     async def _audit(self, callers: Callers) -> None:
         async with self._database() as db:
             found = await evidence.gather(db)
+            await self.rig.calm_down()
             again = await replays.replay(db, found)
         await self._until_all_ended(each=True)  # hundreds of jobs that wait for one another
         async with self._database() as db:
@@ -118,7 +119,7 @@ class Siege:
             "exports compared with an undisturbed run": sum(map(len, again.values())),
             "undisturbed runs": len(again),
             "starts of the server": self.rig.server.starts,
-            "starts of workers": sum(worker.starts for worker in self.rig.workers),
+            "starts of workers": self.rig.worker_starts,
         }
 
     async def _sweep(self) -> None:
