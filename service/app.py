@@ -7,9 +7,9 @@ the dialect refuses is answered in its words; the caller is identified.
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from http import HTTPStatus
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -243,7 +243,7 @@ def _too_long(request: web.Request) -> AddressTooLong:
 
 def _request_id(request: web.Request) -> str:
     offered = request.headers.get("x-request-id", "")
-    return offered if _SANE_ID.fullmatch(offered) else uuid4().hex
+    return offered if _SANE_ID.fullmatch(offered) else secrets.token_hex(16)
 
 
 def _body_bytes(response: web.StreamResponse) -> int:

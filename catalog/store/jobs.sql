@@ -123,8 +123,9 @@ SELECT count(*) AS count
          LIMIT :at_most) AS counted
 
 -- name: announce
--- Tells workers that jobs wait, whichever.
-SELECT pg_notify('jobs', 'queued:')
+-- Tells workers that jobs wait, whichever. It is no loss when that is lost, so nobody waits for
+-- the disk: a notice makes all commits behind it wait for its own.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify('jobs', 'queued:')
 
 -- name: next_due
 -- How long until the first job that was put off may be claimed; null when none was.

@@ -12,8 +12,8 @@ from catalog.store.jobs import JobStore
 
 log = structlog.get_logger(__name__)
 
-#: Between two announcements. Nobody notices so short a wait.
-_PAUSE_SECONDS = 0.01
+#: Between two announcements. Nobody notices so short a wait, and the first of many never waits.
+_PAUSE_SECONDS = 0.05
 
 
 class Announcements:
