@@ -30,7 +30,8 @@ class Attributes:
             number, at, place, rank = number[stays], at[stays], place[stays], rank[stays]
         self._count, self._number, self._at, self._rank = len(members), number, at, rank
         self._stack = fragments.rows.stack
-        self._contested = place, rank
+        # Where every fragment is one row, the place says nothing that the rank does not.
+        self._contested = (rank,) if np.array_equal(place, rank) else (place, rank)
         self._own, self._segments = own, segments
         self._merged: dict[str, Column] = {}
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import Chunks, Column, has_column
 from service.engine.ranking import Bools, Ints
-from service.engine.vocabulary import Vocabulary, Worded
+from service.engine.vocabulary import Places, Vocabulary, Worded
 
 #: Texts and lists have 32-bit offsets. From half their reach on, columns are given 64-bit ones
 #: before they are joined; the writer narrows them again, row group by row group.
@@ -52,6 +52,7 @@ class Stack:
             for name in table.schema.names:
                 holders.setdefault(name, []).append(number)
         self._holders = {name: tuple(numbers) for name, numbers in holders.items()}
+        self._places: dict[tuple[int, ...], Places] = {}
 
     def holders(self, name: str) -> tuple[int, ...]:
         """Say which tables hold a column."""
@@ -99,7 +100,15 @@ class Stack:
             return None
         held = self.holders(name)
         columns = [(self._files[number], self.tables[number].column(name)) for number in held]
-        return self._vocabulary.worded(name, columns)
+        return self._vocabulary.worded(name, columns, self._place_among(held))
+
+    def _place_among(self, holders: tuple[int, ...]) -> Places:
+        """Say in which of some tables each row is, when only these are stacked."""
+        if holders not in self._places:
+            counts = [self.tables[number].num_rows for number in holders]
+            numbers = np.arange(len(holders), dtype=np.min_scalar_type(len(holders)))
+            self._places[holders] = np.repeat(numbers, counts)
+        return self._places[holders]
 
     def numbers(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         """Give a column without nulls that every table holds."""

@@ -94,7 +94,11 @@ class Merge:
         updated = self._updated(Members(profiles=profiles), fragments, live)
 
         def mentions() -> Owned:
-            rows = self._identities.read(prefix)
+            # Tables tell which identity was named last.
+            if self._order.table is not None:
+                rows = self._identities.read(prefix)
+            else:
+                rows = self._identities.read_once(prefix, profiles)
             return Owned(rows=rows, profile=places(rows.profile, profiles))
 
         own = self._kept.read(prefix, profiles)
@@ -323,6 +327,10 @@ def _newest_owners(members: Members, fragments: Fragments) -> tuple[Keys, Bools]
     """Give the primary identity of each profile's newest record row, where it has one."""
     number = members.number(fragments.profile)
     rows = np.flatnonzero(number >= 0)
+    if fragments.rows.profile is fragments.rows.key:  # all rows of a profile have its own key
+        has_record = np.zeros(len(members), np.bool_)
+        has_record[number[rows]] = True
+        return members.profiles, has_record
     newest = np.full(len(members), -1)
     oldest_first = rows[ordered(fragments.age[rows])]
     newest[number[oldest_first]] = oldest_first  # the last assignment stays

@@ -19,6 +19,7 @@ from service.engine.arrow_types import Column, arrow_type
 from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
 from service.engine.marks import marks
+from service.engine.mentions import told_once
 from service.engine.orders import GONE
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
@@ -115,9 +116,33 @@ class SliceReader:
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
+        return self._joined(self._slices(prefix), prefix)
+
+    def read_once(self, prefix: int, profiles: Keys) -> Rows:
+        """Read the rows of identities under the prefix that say something about some profiles.
+
+        What others say already is left out where that is easily told. Profiles ascend.
+        """
+        slices = self._slices(prefix)
+        has_identities = "id_hi" in self._columns
+        if has_identities and self._labels is None and not self._was_taken_back(slices):
+            slices = told_once(slices, profiles)
+        return self._joined(slices, prefix)
+
+    def _slices(self, prefix: int) -> list[pa.Table]:
         for file in self._files:
             file.let_go()  # else all of them would be in memory in the end
-        slices = [self._slice(place, prefix) for place in range(len(self._files))]
+        return [self._slice(place, prefix) for place in range(len(self._files))]
+
+    def _was_taken_back(self, slices: list[pa.Table]) -> bool:
+        """Say whether any row of the snapshot's files is not there any more."""
+        return any(
+            (self._snapshot.sources(number, rows) == GONE).any()
+            for number, rows in zip(self._numbers, slices, strict=False)
+            if self._snapshot.files[number].sources
+        )
+
+    def _joined(self, slices: list[pa.Table], prefix: int) -> Rows:
         home = [
             (number, rows)
             for number, rows in zip(self._numbers, slices, strict=False)

@@ -27,6 +27,9 @@ MOST_WORDS = 1 << 16
 #: Words of all columns and files together: with 4 bytes for each, 64 MiB.
 MOST_PLACES = 16 << 20
 
+#: Of each row, which of several columns it is in.
+Places = npt.NDArray[np.unsignedinteger]
+
 
 class Vocabulary:
     """The words of files, in their order. May be read by several threads at once."""
@@ -68,34 +71,43 @@ class Vocabulary:
             }
         )
 
-    def worded(self, name: str, columns: Sequence[tuple[int, Chunks]]) -> Worded:
-        """Number columns of files, each with its file's place, by the words of a text."""
-        chunks = [(file, chunk) for file, column in columns for chunk in column.chunks]
-        row_count = sum(len(chunk) for _, chunk in chunks)
-        numbers = np.empty(row_count, np.int32)
+    def worded(self, name: str, columns: Sequence[tuple[int, Chunks]], place: Places) -> Worded:
+        """Give columns of files, each with its file's place, as a text that has words.
+
+        ``place`` says for each row which of the columns it is in.
+        """
+        chunks = [chunk for _, column in columns for chunk in column.chunks]
+        own = [_codes(chunk) for chunk in chunks]
         is_valid = None
-        if any(chunk.null_count for _, chunk in chunks):
-            is_valid = np.ones(row_count, np.bool_)
-        start = 0
-        for file, chunk in chunks:
-            rows = slice(start, start + len(chunk))
-            own = self._numbers[name][slice(*self._firsts[name][file : file + 2])]
-            bitmap, codes = _codes(chunk)
-            if not len(own):
-                numbers[rows] = 0
-            else:  # what lies under a null may be no code at all
-                own.take(codes, mode="clip", out=numbers[rows])
-            if is_valid is not None and chunk.null_count:
-                is_valid[rows] = bitmap
-            start += len(chunk)
-        return Worded(numbers=numbers, is_valid=is_valid, words=self.words[name])
+        if any(chunk.null_count for chunk in chunks):
+            is_valid = np.ones(sum(map(len, chunks)), np.bool_)
+            start = 0
+            for chunk, (bitmap, _) in zip(chunks, own, strict=True):
+                is_valid[start : start + len(chunk)] = bitmap
+                start += len(chunk)
+        return Worded(
+            codes=np.concatenate([codes for _, codes in own] or [np.empty(0, np.uint8)]),
+            place=place,
+            firsts=self._firsts[name][[file for file, _ in columns]],
+            numbers=self._numbers[name],
+            is_valid=is_valid,
+            words=self.words[name],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worded:
-    """A column of texts as numbers of words."""
+    """A column of texts as codes of words, each row's by the file it is in.
+
+    Only those of rows that are asked for are looked up: most rows lose the contest of a leaf.
+    """
 
     #: Of nulls, any.
+    codes: npt.NDArray[np.integer]
+    place: Places
+    #: By place: where the words of the file begin in ``numbers``.
+    firsts: Ints
+    #: The number in ``words`` of each word of each file.
     numbers: npt.NDArray[np.int32]
     #: Null when all are.
     is_valid: Bools | None
@@ -103,7 +115,7 @@ class Worded:
 
     def at(self, rows: Ints) -> Column:
         """Give the texts at some rows as a dictionary, null where the row is -1."""
-        if not len(self.numbers):
+        if not len(self.codes):
             nulls = pa.nulls(len(rows), pa.int32())
             return pa.DictionaryArray.from_arrays(nulls, self.words)
         present = rows >= 0
@@ -112,13 +124,14 @@ class Worded:
         bitmap = None
         if not present.all():
             bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
-        numbers = pa.Array.from_buffers(
-            pa.int32(), len(rows), [bitmap, pa.py_buffer(self.numbers[rows])]
-        )
-        return pa.DictionaryArray.from_arrays(numbers, self.words, safe=False)
+        at = self.firsts[self.place[rows]] if len(self.firsts) > 1 else self.firsts
+        # What lies under a null may be no code at all.
+        numbers = self.numbers.take(at + self.codes[rows], mode="clip")
+        indices = pa.Array.from_buffers(pa.int32(), len(rows), [bitmap, pa.py_buffer(numbers)])
+        return pa.DictionaryArray.from_arrays(indices, self.words, safe=False)
 
 
-def _codes(chunk: Column) -> tuple[Bools | bool, npt.NDArray[np.unsignedinteger]]:
+def _codes(chunk: Column) -> tuple[Bools | bool, npt.NDArray[np.integer]]:
     """Give which values of a dictionary are there, and their codes, without copying these."""
     bitmap, codes = chunk.buffers()
     size = chunk.type.index_type.bit_width // 8

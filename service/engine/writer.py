@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import pairwise
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.engine.columns import widened
+from service.engine.columns import ROOMY_FROM_BYTES, widened
 from service.engine.projection import EVENTS_COLUMN
 from service.storage.files import Files, Writing
 
@@ -19,6 +18,8 @@ from service.storage.files import Files, Writing
 GROUP_ROWS = 128 << 10
 #: Readers that want some rows of a group read whole pages.
 PAGE_ROWS = 64 << 10
+#: What is written gathers here before it is hashed and goes to the file.
+BUFFER_BYTES = 1 << 20
 
 #: Values of identities, of which next to none is in two profiles.
 _UNIQUE = ("identityMap.key_value.value.list.element.id", "identities.list.element.id")
@@ -29,11 +30,13 @@ class PartWriter:
 
     def __init__(self, sink: Writing, schema: pa.Schema) -> None:
         self._schema = schema
-        self._waiting: list[pa.Table] = []
+        self._waiting: deque[pa.Table] = deque()
         self._waiting_rows = 0
         self.row_count = 0
+        # Every page is several small writes, and each would wait for the interpreter's lock.
+        self._sink = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), BUFFER_BYTES)
         self._parquet = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),
+            self._sink,
             schema,
             compression="zstd",
             write_page_index=True,
@@ -50,8 +53,9 @@ class PartWriter:
         """Take rows, sorted after all that came before."""
         self._waiting.append(rows)
         self._waiting_rows += rows.num_rows
-        if self._waiting_rows >= GROUP_ROWS:
-            self.flush()
+        # Half a group is kept back, so that the last one is none of a few rows.
+        while 2 * self._waiting_rows >= 3 * GROUP_ROWS:
+            self._write_group(GROUP_ROWS)
 
     @property
     def waiting_bytes(self) -> int:
@@ -61,19 +65,29 @@ class PartWriter:
     def close(self) -> None:
         """Write the footer; of a part that failed it is thrown away with the file."""
         self._parquet.close()
+        self._sink.detach()
 
     def flush(self) -> None:
-        """Write what waits in row groups of equal size, whole tables in the end."""
-        if not self._waiting_rows:
-            return
-        waiting = pa.concat_tables(self._waiting)
-        self._waiting, self._waiting_rows = [], 0
-        group_count = max(1, waiting.num_rows // GROUP_ROWS)
-        bounds = np.linspace(0, waiting.num_rows, group_count + 1).astype(int).tolist()
-        for start, stop in pairwise(bounds):
-            rows = waiting.slice(start, stop - start)
-            self._parquet.write_table(self._narrowed(rows), row_group_size=stop - start)
-        self.row_count += waiting.num_rows
+        """Write what waits."""
+        if self._waiting_rows:
+            self._write_group(self._waiting_rows)
+
+    def _write_group(self, row_count: int) -> None:
+        """Write the first of the rows that wait."""
+        pieces, missing = [], row_count
+        while missing:
+            rows = self._waiting.popleft()
+            pieces.append(self._narrowed(rows.slice(0, missing)))
+            if rows.num_rows > missing:
+                self._waiting.appendleft(rows.slice(missing))
+            missing -= pieces[-1].num_rows
+        group = pa.concat_tables(pieces)
+        # Arrow makes statistics of each piece of a column by itself.
+        if group.nbytes < ROOMY_FROM_BYTES:
+            group = group.combine_chunks()
+        self._parquet.write_table(group, row_group_size=row_count)
+        self._waiting_rows -= row_count
+        self.row_count += row_count
 
     def _narrowed(self, rows: pa.Table) -> pa.Table:
         """Give columns that were made roomy the schema's types again; others are not touched."""

@@ -60,6 +60,9 @@ class Writing:
     def flush(self) -> None:
         self._file.flush()
 
+    def close(self) -> None:
+        """Do nothing: the file is closed by whoever creates it."""
+
     def tell(self) -> int:
         return self.size_bytes
 
