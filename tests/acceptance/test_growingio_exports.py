@@ -7,11 +7,13 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 from urllib.parse import quote, unquote
 
 import pytest
 from aiohttp.test_utils import TestClient
 
+from service.operations.hash_ids import Noun
 from tests.acceptance.test_segments import files_of
 from tests.acceptance.workbench import (
     PATIENCE,
@@ -247,7 +249,9 @@ async def test_a_segment_that_was_never_computed_ends_the_export_with_the_reason
     assert "never been computed" in result["message"]
     asked = {"language": "CH"}
     chinese = await gio.get(f"/v1/api/job/result/{job['id']}", headers=asked)
-    assert (await chinese.json())["message"].startswith("分群尚未计算")
+    told = await chinese.json()
+    assert told["message"] == "分群尚未计算,请先触发计算再导出"
+    assert told["detail"] == result["message"]
 
 
 async def test_a_property_that_was_deleted_ends_the_export_with_the_reason(gio, ingested, working):
@@ -256,6 +260,26 @@ async def test_a_property_that_was_deleted_ends_the_export_with_the_reason(gio, 
     async with working():
         result = await finished(gio, job, stage="ERROR")
     assert "usr_age was deleted" in result["message"]
+
+
+async def test_storage_that_fails_ends_the_export_with_the_reason(
+    gio, ingested, working, settings, operations, scope, monkeypatch
+):
+    """A file lies where the job's folder should be, in every attempt."""
+    monkeypatch.setattr("service.worker.attempts.SHORTEST_DELAY", timedelta(0))
+    job = await tag_list(gio, ingested, properties=["usr_gender"])
+    number = (await operations.hash_ids.known()).number(Noun.JOB, job["id"])
+    obstacle = settings.data.files_dir / f"sandboxes/{scope.sandbox_id}/jobs/{number}"
+    obstacle.parent.mkdir(parents=True, exist_ok=True)
+    obstacle.write_bytes(b"")
+    async with working():
+        result = await finished(gio, job, stage="ERROR")
+    assert result["uris"] == []
+    assert "files cannot be reached" in result["message"]
+    query = f'{{ jobResult(id: "{job["id"]}") {{ stage uris jsonData }} }}'
+    told = (await call(gio.post, "/graphql", json={"query": query}))["data"]["jobResult"]
+    assert (told["stage"], told["uris"]) == ("ERROR", None)
+    assert json.loads(told["jsonData"])["code"] == "storage_failed"
 
 
 async def test_a_download_is_looked_up_among_jobs_and_comes_in_ranges(
@@ -383,10 +407,15 @@ async def test_more_than_twenty_properties_of_listed_users_are_refused(gio, defi
 
 
 @pytest.mark.parametrize("of", ["/v1/api", "{0.of_project}", "{0.of_space}"])
-async def test_a_user_is_looked_up_by_an_identity(gio, ingested, of):
+async def test_a_user_is_looked_up_by_an_identity(gio, ingested, working, of):
+    """The number that nobody had yet is the one that exports show afterwards."""
     path = of.format(ingested) + "/users/$basic_userId"
-    user = await call(gio.get, f"{path}/C007")
-    assert user["identifications"] == {"ids_$basic_userId": ["C007"]}
-    assert user["properties"] == {"usr_gender": "女", "usr_age": None, "tag_rfm": "高"}
+    async with working():
+        user = await listed(gio, f"{path}/C007", {})
+        assert user["identifications"] == {"ids_$basic_userId": ["C007"]}
+        assert user["properties"] == {"usr_gender": "女", "usr_age": None, "tag_rfm": "高"}
+        job = await tag_list(gio, ingested, properties=["id_$basic_userId"])
+        rows = lines(await downloaded(gio, await finished(gio, job)))
+    assert [user["gioId"], "C007"] in rows
     nobody = await call(gio.get, f"{path}/C999")
     assert nobody == {"gioId": "0", "identifications": {}, "properties": {}}

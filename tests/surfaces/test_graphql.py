@@ -212,7 +212,15 @@ async def test_a_job_that_failed_says_why_as_a_json_text(gio, operations, scope,
     assert json.loads(told["jsonData"]) == {
         "code": "cancelled",
         "message": "the job was cancelled",
+        "detail": "the job was cancelled",
     }
+    chinese = await gio.post(
+        "/graphql",
+        json={"query": f'{{ jobResult(id: "{id}") {{ jsonData }} }}'},
+        headers={"language": "CH"},
+    )
+    told = json.loads((await chinese.json())["data"]["jobResult"]["jsonData"])
+    assert told["message"] == "任务已取消"
 
 
 async def test_an_array_of_documents_is_answered_with_an_array(gio):
@@ -350,6 +358,29 @@ async def test_documents_that_are_too_deep_or_too_costly_are_refused(gio):
 async def test_bodies_that_are_no_documents_are_refused(gio, body):
     answer = await gio.post("/graphql", data=body, headers={"Content-Type": "application/json"})
     assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{ version", "{ nothing }", '{ jobResult(id: "nothing!") { id } }', "{ tags { id } }"],
+)
+async def test_what_callers_do_wrong_is_logged_as_no_defect(gio, caplog, capfd, document):
+    assert (await ask(gio, document))["errors"]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
+
+
+async def test_a_defect_of_a_resolver_is_logged_once_and_told_with_no_word_of_it(
+    gio, operations, monkeypatch
+):
+    async def broken(**_):
+        raise RuntimeError("a secret of the house")
+
+    monkeypatch.setattr(type(operations.projects), "all", lambda _, **__: broken())
+    (error,) = (await ask(gio, "{ projects { id } }"))["errors"]
+    assert error["extensions"]["code"] == "defect"
+    assert "secret" not in json.dumps(error)
 
 
 async def test_a_syntax_error_is_told(gio):

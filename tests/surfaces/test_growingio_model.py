@@ -249,6 +249,36 @@ async def test_messages_come_in_the_language_asked_for(gio: HttpClient):
     assert english["message"] == "no user list kqQeWeGr"
     assert chinese["code"] == english["code"] == "not_found"
     assert chinese["success"] is False
+    assert chinese["detail"] == english["detail"] == english["message"]
+
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("POST", "/user_tags", {"key": "x", "name": "x", "path": "no.such"}, "key"),
+        ("POST", "/user_tags", {"key": "tag_rfm", "name": "新", "path": "loyalty.tier"}, ""),
+        ("POST", "/user_tags/tag_rfm/export_jobs", {"properties": ["usr_no"]}, "usr_no"),
+        ("POST", "/user_tags/tag_rfm/export_jobs", {"fileFormat": "xml"}, "fileFormat"),
+        ("GET", "/nowhere", None, ""),
+        ("DELETE", "/job/result/kqQeWeGr", None, ""),
+    ],
+)
+async def test_chinese_messages_have_no_english_in_them_but_names(
+    gio: HttpClient, defined: Defined, method: str, path: str, body: object, named: str
+):
+    answer = await gio.request(
+        method, defined.of_project + path, json=body, headers={"language": "CH"}
+    )
+    told = await answer.json()
+    assert answer.status >= 400
+    assert named in told["message"]
+    assert CHINESE.search(told["message"])
+    assert not re.search("[a-z]", told["message"].replace(named, ""))
+    assert told["detail"]
+    assert not CHINESE.search(told["detail"].replace("新", ""))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer {}", "Token {}", "{}", "bearer {}"])

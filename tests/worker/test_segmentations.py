@@ -16,6 +16,7 @@ from catalog.segment_jobs import SegmentCount
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.memberships import MembershipStore
+from catalog.store.numberings import NumberingStore
 from catalog.store.secrets import IDENTITY_SECRET
 from catalog.store.segment_jobs import SegmentJobStore
 from catalog.store.store_files import StoreFileStore
@@ -202,7 +203,7 @@ async def test_memberships_follow_profiles_through_reverts(
     assert count.entered == count.left
 
 
-async def test_a_job_saves_who_is_who(
+async def test_a_job_saves_who_is_who_and_gives_them_numbers(
     database,
     db,
     scope,
@@ -215,10 +216,13 @@ async def test_a_job_saves_who_is_who(
     await segmented(database, db, scope, runner, {id: rule}, policy_id="timestampOrdered-pdg-mp")
     commit = await StoreFileStore(db).snapshot(scope)
     found = await LabellingStore(db).newest(scope, commit, engine_version=ENGINE_VERSION)
+    numbering = await NumberingStore(db).newest(scope, commit)
     assert found is not None
-    assert store.files.exists(found.key)
+    assert numbering is not None
+    assert numbering.is_current
     await swept(database, store)
-    assert store.files.exists(found.key)
+    for key in (found.key, numbering.key, numbering.merged_key):
+        assert store.files.exists(key)
 
 
 async def swept(database, store):

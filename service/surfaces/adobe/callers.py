@@ -7,8 +7,9 @@ from aiohttp import web
 from catalog.errors import InvalidField, MissingCredentials, MissingOrganisation
 from catalog.organisations import DEFAULT_SANDBOX, OrganisationId
 from service.operations.callers import Credentials
-from service.surfaces.adobe.access import permit
+from service.surfaces.adobe.access import NEEDS
 from service.surfaces.http import CALLER, OPERATIONS, REQUEST_ID
+from service.surfaces.permitting import permit
 
 #: Every path below asks for credentials, also those that lead nowhere.
 GUARDED = "/data/"
@@ -21,7 +22,7 @@ async def identify(request: web.Request) -> None:
             _credentials(request), request_id=request[REQUEST_ID]
         )
         request[CALLER] = caller
-        permit(request, caller)
+        permit(request, caller, NEEDS)
 
 
 def _credentials(request: web.Request) -> Credentials:

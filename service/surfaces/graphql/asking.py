@@ -12,6 +12,7 @@ from catalog.errors import InsufficientScope, Invalid
 from catalog.organisations import Caller
 from catalog.spaces import Place
 from service.operations.hash_ids import HashIds
+from service.surfaces.growingio.languages import Language
 from service.surfaces.http import Operations
 
 #: Objects of lists in one answer. Members have projects, which have members: a document that is
@@ -31,6 +32,8 @@ class Asking:
     ids: HashIds
     #: Where fields look that name no project.
     home: Place
+    #: What it is told why something failed in.
+    language: Language
     objects_left: int = MOST_OBJECTS
 
     def need(self, access: Access) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from service.surfaces.graphql.asking import Asking
 from service.surfaces.graphql.limits import Bounded
 from service.surfaces.graphql.queries import QUERY
 from service.surfaces.graphql.submissions import MUTATION
-from service.surfaces.growingio.languages import explained, language_of
+from service.surfaces.growingio.languages import explained, failure, language_of
 from service.surfaces.growingio.places import place_of
 from service.surfaces.http import CALLER, OPERATIONS, answer, defect_detail, read
 
@@ -31,8 +32,7 @@ MOST_DOCUMENTS = 20
 
 #: Ariadne logs whatever goes wrong, also what callers do wrong; what matters is logged here.
 _SILENT = logging.getLogger("service.graphql.silent")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
+_SILENT.disabled = True
 
 
 class Document(BaseModel):
@@ -77,6 +77,7 @@ async def _answered(request: web.Request, asked: Document) -> dict[str, Any]:
         caller=request[CALLER],
         ids=await operations.hash_ids.known(),
         home=await place_of(request),
+        language=language_of(request),
     )
 
     def told(error: GraphQLError, _debug: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -105,12 +106,13 @@ def _error(request: web.Request, error: GraphQLError) -> dict[str, Any]:
     told: dict[str, Any] = dict(error.formatted)
     if isinstance(cause, Refusal):
         told["message"] = explained(cause, language_of(request))
-        told["extensions"] = {"code": cause.code}
+        told["extensions"] = {"code": cause.code, "detail": str(cause)}
         told["errorType"] = "DataFetchingException"
     elif cause is not None and not isinstance(cause, GraphQLError) and error.path is not None:
         LOG.error("a resolver failed", exc_info=cause, path=error.path)
-        told["message"] = defect_detail(request)
-        told["extensions"] = {"code": "defect"}
+        detail = defect_detail(request)
+        told["message"] = failure(detail, HTTPStatus.INTERNAL_SERVER_ERROR, language_of(request))
+        told["extensions"] = {"code": "defect", "detail": detail}
         told["errorType"] = "DataFetchingException"
     else:
         is_syntax = told["message"].startswith("Syntax Error")

@@ -42,7 +42,7 @@ async def job_result(_: object, info: Info, *, id: str) -> Told:
     if number is None:
         raise NotFound("user list", id)
     found = await ask.operations.user_lists.find(JobId(number), by=ask.caller)
-    return telling.result(found, ask.ids)
+    return telling.result(found, ask.ids, ask.language)
 
 
 @QUERY.field("dataCenterTags")

@@ -14,6 +14,7 @@ from catalog.spaces import PlacedSegment
 from catalog.user_lists import ListKind, ListStage, UserList
 from service.operations.hash_ids import HashIds, Noun
 from service.surfaces.graphql.asking import Told
+from service.surfaces.growingio.languages import Language, outcome
 from service.surfaces.growingio.wire.pages import making
 from service.surfaces.growingio.wire.properties import property as rest_property
 from service.surfaces.growingio.wire.segments import segment as rest_segment
@@ -68,20 +69,21 @@ def job(made: UserList, names: Mapping[str, str], ids: HashIds) -> Told:
     }
 
 
-def result(found: UserList, ids: HashIds) -> Told:
+def result(found: UserList, ids: HashIds, language: Language) -> Told:
     """How a list stands. Its path comes as it is, not percent-encoded."""
     is_there = found.stage is ListStage.FINISH and found.pieces
     return {
         "id": ids.of(Noun.JOB, found.job.id),
         "stage": found.stage,
         "uris": [found.path] if is_there else None,
-        "jsonData": None if found.message is None else _reason(found, found.message),
+        "jsonData": None if found.message is None else _reason(found, language),
     }
 
 
-def _reason(found: UserList, message: str) -> str:
+def _reason(found: UserList, language: Language) -> str:
     code = found.job.errors[-1].code if found.job.errors else str(found.job.state)
-    return json.dumps({"code": code, "message": message}, ensure_ascii=False)
+    told = {"code": code, "message": outcome(found, language), "detail": found.message}
+    return json.dumps(told, ensure_ascii=False)
 
 
 class _Made:

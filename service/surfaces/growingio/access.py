@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from catalog.access import ALL, Access
-from catalog.errors import InsufficientScope
-from catalog.organisations import Caller
+from catalog.access import Access
 from service.surfaces.graphql import documents
 from service.surfaces.growingio import (
     exports,
@@ -55,19 +52,3 @@ NEEDS: Mapping[Handler, Access] = {
     users.of_tag: Access.DATA_READ,
     users.show: Access.DATA_READ,
 }
-
-
-def permit(request: web.Request, caller: Caller) -> None:
-    """Refuse with InsufficientScope what the caller's token does not carry.
-
-    A call that is missing from the table takes credentials that carry everything: a new route
-    is never open by oversight. What leads nowhere needs nothing, it is refused anyway.
-    """
-    if request.match_info.http_exception is not None:
-        return
-    needed = NEEDS.get(request.match_info.handler)
-    if needed is None:
-        if caller.may != ALL:
-            raise InsufficientScope(" ".join(sorted(ALL)))
-    elif needed not in caller.may:
-        raise InsufficientScope(needed)

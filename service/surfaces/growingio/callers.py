@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from catalog.errors import InvalidToken, MissingCredentials
-from service.surfaces.growingio.access import permit
+from service.surfaces.growingio.access import NEEDS
 from service.surfaces.http import CALLER, OPERATIONS, REQUEST_ID
+from service.surfaces.permitting import permit
 
 #: Every path below asks for a token, also those that lead nowhere.
 GUARDED = ("/v1/api/", "/v2/api/", "/cdp/api/", "/download", "/graphql", "/projects/")
@@ -28,7 +29,7 @@ async def identify(request: web.Request) -> None:
             _token(request), request_id=request[REQUEST_ID]
         )
         request[CALLER] = caller
-        permit(request, caller)
+        permit(request, caller, NEEDS)
 
 
 def _token(request: web.Request) -> str:

@@ -35,7 +35,8 @@ def refused(request: web.Request, refusal: errors.Refusal) -> web.Response:
     """The answer to a refusal."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     said = explained(refusal, language_of(request))
-    return answer(_problem(request, refusal.code, said), status, headers_of(refusal, status))
+    problem = _problem(request, refusal.code, said, str(refusal))
+    return answer(problem, status, headers_of(refusal, status))
 
 
 def from_http(request: web.Request, error: web.HTTPError) -> web.Response:
@@ -45,31 +46,38 @@ def from_http(request: web.Request, error: web.HTTPError) -> web.Response:
         HTTPStatus.NOT_FOUND: f"no such path: {request.path}",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed on {request.path}",
     }
-    said = failure(details.get(status, error.text or status.phrase), language_of(request))
+    detail = details.get(status, error.text or status.phrase)
+    said = failure(detail, status, language_of(request))
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-    return answer(_problem(request, status.name.lower(), said), status, headers)
+    return answer(_problem(request, status.name.lower(), said, detail), status, headers)
 
 
 def defect(request: web.Request) -> web.Response:
     """What a caller is told of a failure of the service."""
-    said = failure(defect_detail(request), language_of(request))
-    return answer(_problem(request, "defect", said), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, defect_detail(request)
+    said = failure(detail, status, language_of(request))
+    return answer(_problem(request, "defect", said, detail), status)
 
 
 def unsatisfiable(request: web.Request, size_bytes: int) -> web.Response:
     """What a caller is told that asks for bytes beyond the end of a file."""
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-    said = failure(f"the file has {size_bytes} bytes", language_of(request))
+    detail = f"the file has {size_bytes} bytes"
+    said = failure(detail, status, language_of(request))
     headers = {"Content-Range": f"bytes */{size_bytes}"}
-    return answer(_problem(request, "range_not_satisfiable", said), status, headers)
+    return answer(_problem(request, "range_not_satisfiable", said, detail), status, headers)
 
 
-def _problem(request: web.Request, code: str, message: str) -> dict[str, object]:
-    # What a caller sent may come back in words, and may be no text.
-    message = message.encode(errors="backslashreplace").decode()
+def _problem(request: web.Request, code: str, message: str, detail: str) -> dict[str, object]:
     return {
         "success": False,
         "code": code,
-        "message": message,
+        "message": _as_text(message),
+        "detail": _as_text(detail),
         "requestId": request.get(REQUEST_ID, ""),
     }
+
+
+def _as_text(said: str) -> str:
+    """What a caller sent may come back in words, and may be no text."""
+    return said.encode(errors="backslashreplace").decode()

@@ -1,7 +1,12 @@
-"""What callers are told in Chinese or in English, by their header ``language``: CH or US."""
+"""What callers are told in Chinese or in English, by their header ``language``: CH or US.
+
+What is said in Chinese has no English in it but names that callers gave; the English words stand
+beside it as ``detail``, since they alone say of everything what would be right.
+"""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from aiohttp import web
@@ -36,15 +41,13 @@ _THINGS = {
     "enterprise": "企业",
 }
 
-#: What a refusal says, by its class; the class that is nearest counts. Details that were written
-#: for people who read English follow, since they name the thing that is wrong.
+#: What a refusal says, by its class; the class that is nearest counts.
 _SENTENCES: dict[type[errors.Refusal], str] = {
     errors.Refusal: "请求被拒绝",
     errors.NotFound: "对象不存在",
     errors.Conflict: "当前状态不允许该操作",
     errors.AlreadyExists: "名称或标识符已被使用",
     errors.Invalid: "请求无效",
-    errors.InvalidField: "参数无效",
     errors.TooLarge: "请求体过大",
     errors.AddressTooLong: "请求地址过长",
     errors.KeyReused: "幂等键已用于其他请求",
@@ -60,10 +63,23 @@ _SENTENCES: dict[type[errors.Refusal], str] = {
     errors.OutcomeUnknown: "请求结果未知,请先查询再重试",
 }
 
-#: Why exports fail that can be asked for again otherwise, by the codes of their errors.
+#: Why exports fail, by the codes of their errors; with what the English words name, in order.
 _FAILURES = {
-    "segment_not_computed": "分群尚未计算,请先触发计算再导出",
-    "property_deleted": "导出字段已被删除,请去掉后重新导出",
+    "segment_not_computed": ("分群尚未计算,请先触发计算再导出", r""),
+    "property_deleted": ("导出字段 {} 已被删除,请去掉后重新导出", r"(.+) was deleted"),
+    "invalid_field": (
+        "字符集 {} 不支持字符 {},出现在 {};请改用 UTF-8 或 GB18030",
+        r"charset: (\S+) lacks the character (.+), which (.+) has",
+    ),
+    "storage_full": ("导出失败:存储空间不足", r""),
+    "storage_failed": ("导出失败:存储读写失败", r""),
+}
+
+#: What the HTTP library refuses by itself, by status.
+_STATUSES = {
+    404: "路径不存在",
+    405: "该路径不支持此请求方法",
+    416: "请求的字节范围超出文件大小",
 }
 
 
@@ -77,6 +93,14 @@ def explained(refusal: errors.Refusal, language: Language) -> str:
     """Say in a language what a refusal says."""
     if language is Language.ENGLISH:
         return str(refusal)
+    said = _particular(refusal)
+    if said is not None:
+        return said
+    return next(_SENTENCES[kind] for kind in type(refusal).__mro__ if kind in _SENTENCES)
+
+
+def _particular(refusal: errors.Refusal) -> str | None:
+    """Say in Chinese a refusal that names what is wrong otherwise than in words."""
     match refusal:
         case errors.NotFound():
             return f"{_THINGS.get(refusal.kind, refusal.kind)} {refusal.id} 不存在"
@@ -84,8 +108,11 @@ def explained(refusal: errors.Refusal, language: Language) -> str:
             return f"查询失败:最多可选 {refusal.most} 个属性,当前为 {refusal.count} 个"
         case errors.UnknownProperties():
             return f"属性不存在或未授权:{'、'.join(refusal.keys)}"
-    sentence = next(_SENTENCES[kind] for kind in type(refusal).__mro__ if kind in _SENTENCES)
-    return f"{sentence}:{refusal}"
+        case errors.InvalidField():
+            return f"参数 {refusal.field} 无效"
+        case errors.InsufficientScope():
+            return f"没有权限:需要 {refusal.needed}"
+    return None
 
 
 def outcome(found: UserList, language: Language) -> str | None:
@@ -97,7 +124,9 @@ def outcome(found: UserList, language: Language) -> str | None:
     if found.job.state is JobState.SUCCEEDED:
         return "文件已过期并被清理,请重新导出"
     code = found.job.errors[-1].code if found.job.errors else ""
-    return f"{_FAILURES.get(code, '导出失败')}:{found.message}"
+    sentence, names = _FAILURES.get(code, ("导出失败", r""))
+    named = re.match(names, found.message)
+    return sentence.format(*named.groups()) if named else "导出失败"
 
 
 def computation_triggered(language: Language) -> str:
@@ -105,6 +134,6 @@ def computation_triggered(language: Language) -> str:
     return "触发计算成功" if language is Language.CHINESE else "the computation was triggered"
 
 
-def failure(message: str, language: Language) -> str:
+def failure(message: str, status: int, language: Language) -> str:
     """Say that the service itself failed, or that the HTTP library refused a call."""
-    return f"查询失败:{message}" if language is Language.CHINESE else message
+    return _STATUSES.get(status, "查询失败") if language is Language.CHINESE else message

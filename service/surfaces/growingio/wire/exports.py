@@ -46,10 +46,13 @@ def submitted(made: UserList, ids: HashIds) -> dict[str, str]:
 
 
 def result(found: UserList, message: str | None) -> dict[str, Any]:
-    """How a list stands. Its path comes percent-encoded in full, to be put behind ``?file=``."""
+    """How a list stands, and if it has no file for good the reason in a language and in English.
+
+    Its path comes percent-encoded in full, to be put behind ``?file=``.
+    """
     is_there = found.stage is ListStage.FINISH and found.pieces
     told: dict[str, Any] = {
         "stage": found.stage,
         "uris": [quote(found.path, safe="")] if is_there else [],
     }
-    return told if message is None else {**told, "message": message}
+    return told if message is None else {**told, "message": message, "detail": found.message}
