@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ ROWS = 1_000_000
 BAD_EVERY = 1_000
 #: Rows per second, as asked for.
 LEAST = {"Parquet": 200_000, "JSON": 80_000, "JSON, bad rows": 50_000}
+#: The share of each kind in the rows of the main workload.
+MIXTURE = {"events": 10 / 12.7, "records": 2.7 / 12.7}
 #: How much more memory twice the rows may take.
 MOST_GROWTH = 1.15
 
@@ -147,14 +150,16 @@ def measure(kind: Kind, count: int) -> dict[str, engine_child.Ran]:
     took: dict[str, engine_child.Ran] = {}
     with tempfile.TemporaryDirectory(prefix="promotion-") as folder:
         root = Path(folder)
-        write(kind, count, root)
-        for form, least in LEAST.items():
+        # In a process of its own: what it holds would count as the child's high-water mark.
+        writing = multiprocessing.Process(target=write, args=(kind, count, root))
+        writing.start()
+        writing.join()
+        for form in LEAST:
             ran, promoted = promote(kind, form, root)
-            speed = count / ran.seconds
             print(
-                f"{kind.name:8} {form:15} {count:>10,} rows {speed:>9,.0f} rows/s"
-                f" ({count / ran.cpu_seconds:>9,.0f} of one core) {ran.peak_bytes / 1e6:>7,.0f} MB"
-                f"  refused {promoted.failed_row_count:>6,}  at least {least:,}  {speed >= least}",
+                f"{kind.name:8} {form:15} {count:>10,} rows {count / ran.seconds:>9,.0f} rows/s"
+                f" ({count / ran.cpu_seconds:>9,.0f} for each core-second)"
+                f" {ran.peak_bytes / 1e6:>7,.0f} MB, {promoted.failed_row_count:,} refused",
                 flush=True,
             )
             took[form] = replace(ran, answers=())
@@ -165,14 +170,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=ROWS)
     asked = parser.parse_args()
+    once = {kind.name: measure(kind, asked.rows) for kind in KINDS}
+    twice = {kind.name: measure(kind, 2 * asked.rows) for kind in KINDS}
     is_reached = True
-    for kind in KINDS:
-        once, twice = measure(kind, asked.rows), measure(kind, 2 * asked.rows)
-        for form, least in LEAST.items():
-            growth = twice[form].peak_bytes / once[form].peak_bytes
-            is_fast = 2 * asked.rows / twice[form].seconds >= least
-            is_reached &= is_fast and growth <= MOST_GROWTH
-            print(f"{kind.name:8} {form:15} memory for twice the rows: {growth:.2f} times")
+    for form, least in LEAST.items():
+        seconds = sum(share * twice[name][form].seconds for name, share in MIXTURE.items())
+        speed = 2 * asked.rows / seconds
+        growth = max(twice[name][form].peak_bytes / once[name][form].peak_bytes for name in once)
+        is_reached &= speed >= least and growth <= MOST_GROWTH
+        print(
+            f"{form:15} as the main workload mixes them {speed:>9,.0f} rows/s, at least {least:,}"
+            f" {speed >= least}; memory for twice the rows {growth:.2f} times"
+        )
     return 0 if is_reached else 1
 
 
