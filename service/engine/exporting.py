@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from service.engine.exclusion_lists import united
 from service.engine.orders import (
@@ -13,12 +11,14 @@ from service.engine.orders import (
     Done,
     ExportOrder,
     FinishedPart,
+    Part,
     Progress,
 )
 from service.engine.plan import Plan, PlanMismatch, load_plan, make_plan
+from service.engine.side_by_side import side_by_side
 from service.engine.slices import Opening
 from service.engine.snapshot import Snapshot
-from service.engine.task import run_task
+from service.engine.task import Note, run_task
 from service.storage.files import Files
 
 Send = Callable[[Answer], None]
@@ -36,18 +36,14 @@ def export(order: ExportOrder, files: Files, send: Send, report: Report) -> None
     exclusions = {(part.number, part.batch): part.exclusions for part in finished}
     opening = Opening(Snapshot(order), plan, files)
     course = Course(plan, remaining, finished, report)
-    with ThreadPoolExecutor(order.threads, thread_name_prefix="task") as pool:
-        running = [
-            pool.submit(run_task, order, plan, number, files, course.note, opening)
-            for number in remaining
-        ]
-        try:
-            for future in as_completed(running):
-                for part in future.result():
-                    exclusions[part.number, part.batch] = part.exclusions
-                    send(part)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+    def run(number: int, note: Note) -> list[Part]:
+        return run_task(order, plan, number, files, note, opening)
+
+    for parts in side_by_side(run, remaining, order.threads, course.note):
+        for part in parts:
+            exclusions[part.number, part.batch] = part.exclusions
+            send(part)
     lists: dict[int, list[str]] = defaultdict(list)
     for (_, batch), key in sorted(exclusions.items()):
         lists[batch] += [key] if key else []
@@ -58,7 +54,7 @@ def export(order: ExportOrder, files: Files, send: Send, report: Report) -> None
 
 
 class Course:
-    """How far an export is: tasks tell it after every slice, from threads of their own."""
+    """How far an export is: tasks tell it after every slice."""
 
     def __init__(
         self,
@@ -68,7 +64,6 @@ class Course:
         report: Report,
     ) -> None:
         self._report = report
-        self._lock = threading.Lock()
         self._total = sum(len(task.prefixes()) for task in plan.tasks)
         self._done = self._total - sum(len(plan.tasks[n].prefixes()) for n in remaining)
         kept = [part for part in finished if part.number not in set(remaining)]
@@ -78,11 +73,10 @@ class Course:
 
     def note(self, profiles: int, size_bytes: int) -> None:
         """Count one more slice, the profiles it holds, and what was written since the last."""
-        with self._lock:
-            self._done += 1
-            self._profiles += profiles
-            self._bytes += size_bytes
-            self._say()
+        self._done += 1
+        self._profiles += profiles
+        self._bytes += size_bytes
+        self._say()
 
     def _say(self) -> None:
         self._report(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +15,7 @@ from service.engine.orders import Answer, Done, Progress, SegmentationOrder, Seg
 from service.engine.own_memberships import SCHEMA, rows_of
 from service.engine.plan import Plan, load_plan, make_plan
 from service.engine.ranking import Bools, Ints
+from service.engine.side_by_side import side_by_side
 from service.engine.slices import Opening
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import MAX_DEPTH, StoreFileWriter
@@ -37,16 +37,12 @@ def segment(order: SegmentationOrder, files: Files, send: Send, report: Report) 
     numbers = list(range(plan.task_count))
     opening = Opening(Snapshot(order.export), plan, files)
     course = Course(plan, numbers, (), report)
-    with ThreadPoolExecutor(order.threads, thread_name_prefix="task") as pool:
-        running = [
-            pool.submit(_run, order, plan, number, files, course.note, opening)
-            for number in numbers
-        ]
-        try:
-            for future in as_completed(running):
-                send(future.result())
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+    def run(number: int, note: Note) -> Segmented:
+        return _run(order, plan, number, files, note, opening)
+
+    for segmented in side_by_side(run, numbers, order.threads, course.note):
+        send(segmented)
     send(Done())
 
 

@@ -50,7 +50,10 @@ def run_task(
                 writers[batch].write(rows)
                 profiles += rows.num_rows
             _bound(writers, order.slice_size_bytes)
-            before, written_bytes = written_bytes, sum(sink.tell() for _, sink in writing.values())
+            before, written_bytes = (
+                written_bytes,
+                sum(map(_size, *zip(*writing.values(), strict=True))),
+            )
             note(profiles, written_bytes - before)
     return [
         Part(
@@ -73,6 +76,11 @@ def _writing(
     if order.table is None:
         return writing_part(files, key, merge.schema)
     return writing_table_part(files, key, order.table, is_first=number == 0)
+
+
+def _size(writer: PartWriter | TableWriter, sink: Writing) -> int:
+    """Count what was written so far, with what is still on its way to the file."""
+    return writer.size_bytes if isinstance(writer, PartWriter) else sink.tell()
 
 
 def _list(merge: Merge, tally: Tally, part_key: str, files: Files) -> str | None:

@@ -62,6 +62,11 @@ class PartWriter:
         """How much is held until it fills a row group."""
         return sum(rows.nbytes for rows in self._waiting)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much was written, until the part is closed."""
+        return int(self._sink.tell())
+
     def close(self) -> None:
         """Write the footer; of a part that failed it is thrown away with the file."""
         self._parquet.close()
