@@ -127,7 +127,8 @@ WITH waiting AS (
 )
 SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
        sandboxes.name AS sandbox_name, dataset_id, store_files.kind, size_bytes,
-       (superseded_count >= :worth * row_count AND ingested_at <= now() - :revertible::interval)
+       (superseded_count > :worth::float8 * row_count
+        AND ingested_at <= now() - :revertible::interval)
        OR EXISTS (SELECT FROM store_file_sources AS source
                     JOIN batches ON batches.id = source.batch_id
                    WHERE file_id = store_files.id AND source.removed IS NOT NULL

@@ -2,8 +2,8 @@
 
 Arrow's reader is trusted with a block only where it cannot differ from the reader of single
 rows (:mod:`~service.engine.json_values`), which alone defines what a row means. A block that
-Arrow refuses is tried again as it was seen to be written, then in small parts, so that a few odd
-rows cost little.
+Arrow refuses is tried again as it was seen to be written, then in small parts without the rows
+that Arrow names as odd, so that a few odd rows cost little.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
 PART_BYTES = 64 << 10
+#: A part is read so often, each time without an odd row or in halves, before the rest of it is read
+#: singly: a part with more odd rows costs less so.
+LOOKS = 12
+#: Fewer rows than this are read singly as fast.
+FEW_ROWS = 16
 #: A part is larger when a single row is; one of this size is read singly.
 LARGEST_PART_BYTES = 4 * PART_BYTES
 #: Rows that are looked at to learn how a block is written.
@@ -39,10 +44,19 @@ SAMPLE = 32
 #: Keys of maps are learnt from the block itself; each time it is read again.
 ATTEMPTS = 4
 
+#: Where Arrow stumbled, counted from 0 in what it was given. A hint, and no more than that.
+_STUMBLED = re.compile(r" in row (\d+)$")
 _OBJECT = re.compile(rb"\s*\{")
 _BOM = b"\xef\xbb\xbf"
 #: Arrow takes these for numbers, though they are not JSON.
 _NOT_A_NUMBER = re.compile(rb"[:,\[\s]-?(NaN|Inf)")
+
+
+class _Stumbled(NamedTuple):
+    """Arrow could not read a block."""
+
+    #: The row that it names; null when it names none.
+    row: int | None
 
 
 class _Columns(NamedTuple):
@@ -77,24 +91,41 @@ class JsonReader:
     def _converted(self, block: Block) -> Rows:
         everything = np.arange(len(block))
         columns = self._columns(block, everything, unexpected="error")
-        if columns is None and self._learn(block):
+        if not isinstance(columns, _Columns) and self._learn(block):
             columns = self._columns(block, everything, unexpected="error")
-        if columns is not None:
+        if isinstance(columns, _Columns):
             return self._settled(block, [columns], everything[:0])
-        read, singly = [], []
+        read, singly = list[_Columns](), [everything[:0]]
         for part in np.split(everything, block.cuts(PART_BYTES)):
-            rows = block.rows(part[0], part[-1] + 1)
-            columns = self._columns(rows, part, unexpected="infer")
-            if columns is None:
-                singly.append(part)
-            else:
-                read.append(columns)
-        return self._settled(block, read, np.concatenate([everything[:0], *singly]))
+            self._read_part(block, part, read, singly)
+        return self._settled(block, read, np.concatenate(singly))
+
+    def _read_part(
+        self, block: Block, part: Positions, read: list[_Columns], singly: list[Positions]
+    ) -> None:
+        """Add to what is read as columns all of a part that can be, to ``singly`` what cannot."""
+        pending, looks = [part], LOOKS
+        while pending:
+            rows = pending.pop()
+            found: _Columns | _Stumbled | None = None
+            if looks:
+                looks -= 1
+                found = self._columns(block.rows(rows[0], rows[-1] + 1), rows, unexpected="infer")
+            match found:
+                case _Columns():
+                    read.append(found)
+                case _Stumbled(row=int(row)) if row < len(rows):
+                    singly.append(rows[row : row + 1])
+                    pending += [some for some in (rows[row + 1 :], rows[:row]) if len(some)]
+                case _Stumbled() if len(rows) > FEW_ROWS:
+                    pending += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
+                case _:
+                    singly.append(rows)
 
     def _columns(
         self, block: Block, positions: Positions, *, unexpected: Literal["error", "infer"]
-    ) -> _Columns | None:
-        """Read with Arrow; None if it cannot, or if single rows might be read otherwise.
+    ) -> _Columns | _Stumbled | None:
+        """Read with Arrow; None if single rows might be read otherwise.
 
         Fields nobody expects are inferred only in small blocks: each is a column, which
         for a million different ones would take all memory there is.
@@ -108,9 +139,9 @@ class JsonReader:
             if expected.is_too_wide or (expected.is_cluttered and unexpected == "infer"):
                 return None
             schema = expected.schema
-            table = _read(text, schema, unexpected)
-            if table is None or table.num_rows != len(block):
-                return None
+            table = _read(text, schema, unexpected, row_count=len(block))
+            if not isinstance(table, pa.Table):
+                return table
             surprises = expected.surprises(table.schema)
             if surprises.is_clutter:
                 with self._lock:
@@ -231,14 +262,19 @@ def _are_objects(block: Block) -> bool:
     return all(_OBJECT.match(block.data, start) for start in others.tolist())
 
 
-def _read(text: bytes, schema: pa.Schema, unexpected: Literal["error", "infer"]) -> pa.Table | None:
+def _read(
+    text: bytes, schema: pa.Schema, unexpected: Literal["error", "infer"], *, row_count: int
+) -> pa.Table | _Stumbled | None:
+    """Read with Arrow; None if it finds another number of rows."""
     try:
-        return pj.read_json(
+        table = pj.read_json(
             pa.BufferReader(text),
             read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pj.ParseOptions(
                 explicit_schema=schema, unexpected_field_behavior=unexpected
             ),
         )
-    except pa.ArrowException:
-        return None
+    except pa.ArrowException as error:
+        named = _STUMBLED.search(str(error))
+        return _Stumbled(int(named[1]) if named else None)
+    return table if table.num_rows == row_count else None

@@ -313,6 +313,32 @@ def test_a_few_odd_rows_do_not_spoil_a_block(intake: Intake) -> None:
     assert [row["x"] for row in found] == list(range(3000))
 
 
+@pytest.mark.parametrize(
+    ("odd", "most"),
+    [(b'{"t": 5}', 2), (b'{"t": "a" "b"}', 2), (b'{"x": 2.5}', 2 * json_rows.FEW_ROWS)],
+)
+def test_of_a_part_with_odd_rows_only_these_are_read_singly(
+    monkeypatch: pytest.MonkeyPatch, odd: bytes, most: int
+) -> None:
+    """Where Arrow does not name them, a few of their neighbours are, too."""
+    rows = [b'{"x": 1, "t": "some text"}'] * 2000
+    rows[700] = rows[1400] = odd
+    sizes = []
+    singly = JsonReader._row_by_row
+
+    def counted(self: JsonReader, block: Any, positions: Any) -> Rows:
+        sizes.append(len(positions))
+        return singly(self, block, positions)
+
+    monkeypatch.setattr(JsonReader, "_row_by_row", counted)
+    (block,) = Boundaries(io.BytesIO(b"\n".join(rows)), 1 << 20).blocks()
+    found = JsonReader((X, Field("t", TEXT))).rows(block)
+    assert sum(sizes) <= most
+    assert found.numbers.tolist() == [
+        n for n in range(1, 2001) if n not in {flaw.row for flaw in found.flaws}
+    ]
+
+
 # Every kind of field, and values that fit it well, badly, or not at all.
 
 FIELDS = (
@@ -417,6 +443,7 @@ def test_reading_columns_and_reading_rows_give_the_same(
     singly = _read(content, 1 << 20, singly=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_rows, "PART_BYTES", block_bytes // 4)
+        patch.setattr(json_rows, "FEW_ROWS", 1)
         in_parts = _read(content, 1 << 20)
     for found in (_read(content, 1 << 20), _read(content, block_bytes), in_parts):
         assert found.table.combine_chunks().equals(singly.table.combine_chunks())
@@ -431,7 +458,7 @@ def test_reading_columns_and_reading_rows_give_the_same(
 def test_clean_rows_are_read_as_columns(written: list[Any]) -> None:
     (block,) = Boundaries(io.BytesIO(lines(*written)), 1 << 20).blocks()
     columns = JsonReader(FIELDS)._columns(block, np.arange(len(block)), unexpected="infer")
-    assert columns is not None
+    assert isinstance(columns, json_rows._Columns)
 
 
 def test_what_a_file_does_throughout_is_read_as_columns() -> None:
@@ -442,7 +469,8 @@ def test_what_a_file_does_throughout_is_read_as_columns() -> None:
     (block,) = Boundaries(io.BytesIO(lines(*[row] * 50)), 1 << 20).blocks()
     first = reader.rows(block)
     assert not first.flaws
-    assert reader._columns(block, np.arange(len(block)), unexpected="error") is not None
+    columns = reader._columns(block, np.arange(len(block)), unexpected="error")
+    assert isinstance(columns, json_rows._Columns)
     assert reader.rows(block).table.equals(first.table)
 
 

@@ -18,9 +18,9 @@ from catalog.store.erasure import ErasureStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.secrets import IDENTITY_SECRET
-from catalog.store.store_files import StoreFileStore
+from catalog.store.store_files import FOR_EVER, StoreFileStore
 from catalog.store.sweeping import SweepingStore
-from catalog.store_files import NewStoreFile
+from catalog.store_files import NewStoreFile, StoreFileKind
 from service.engine.compaction import compact
 from service.engine.local import LocalRunner
 from service.engine.orders import Fragments
@@ -108,18 +108,18 @@ async def told(db, scope, store):
     ]
 
 
-async def submitted(database, policy=POLICY):
-    return await Upkeep(database, policy, horizon=30 * DAY).submit_due()
+async def submitted(database, policy=POLICY, revertible=FOR_EVER):
+    return await Upkeep(database, policy, horizon=30 * DAY, revertible=revertible).submit_due()
 
 
-async def compacted(database, db, runner):
+async def compacted(database, db, runner, revertible=FOR_EVER):
     """Submit what is due and do it as a worker does."""
-    (job,) = await submitted(database)
+    (job,) = await submitted(database, revertible=revertible)
     claimed = await JobStore(db).claim_next(WORKER, lease=LEASE)
     assert claimed is not None
     assert claimed.id == job.id
     claim = Claim(database, claimed, lease=LEASE, heartbeat=LEASE, claimed_at=time.monotonic())
-    await Compactions(runner, threads=1).run(claim)
+    await Compactions(runner, threads=1, revertible=revertible).run(claim)
     return claimed
 
 
@@ -149,6 +149,20 @@ async def test_exports_say_the_same_of_fewer_files(database, db, scope, store, r
     assert before == after == expected(told)
     assert (len(files_before), len(files_after)) == (12, 3)
     assert await submitted(database) == ()
+
+
+async def test_a_file_is_written_again_when_a_quarter_of_it_can_no_longer_come_back(
+    database, db, scope, store, runner, told
+):
+    await compacted(database, db, runner)
+    assert await submitted(database) == ()
+    assert await submitted(database, revertible=DAY) == ()
+    await compacted(database, db, runner, revertible=0 * DAY)
+    rows, files = await exported(db, scope, store, told)
+    assert rows == expected(told)
+    (records,) = (file for file in files if file.kind is StoreFileKind.RECORDS)
+    assert (records.row_count, len(records.sources)) == (5, 4)
+    assert await submitted(database, revertible=0 * DAY) == ()
 
 
 async def test_jobs_that_pinned_a_snapshot_still_find_its_files(
