@@ -26,6 +26,7 @@ from catalog.schemas import Field, Kind
 from catalog.store_files import StoreFileKind
 from catalog.user_lists import ListFormat
 from service.engine.exporting import export
+from service.engine.memory import keep_freed_memory
 from service.engine.orders import ExportOrder, Fragments, Planned, Table, TableColumn
 from service.engine.orders.tables import Source
 from service.engine.store_files import StoreFileWriter, depth_for
@@ -120,7 +121,10 @@ def an_order(stored: tuple[Fragments, ...], how: str) -> ExportOrder:
 
 
 def run(root: Path, order: ExportOrder) -> None:
-    """Export in this process; tell how long planning and all of it took."""
+    """Export in this process as an engine's child does; tell how long planning and all took."""
+    keep_freed_memory()
+    pa.set_cpu_count(order.threads)
+    pa.set_io_thread_count(order.threads)
     started, planned_at = time.perf_counter(), 0.0
 
     def sent(answer: object) -> None:

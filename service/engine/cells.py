@@ -6,16 +6,21 @@ spelled as JSON, in a cell too, where the quotes in it are doubled as any.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.engine.arrow_types import Column
+from service.engine.ranking import Bools
 
 #: What a spreadsheet takes for a formula when it is the first character of a cell.
-_FORMULA = r"^[=+\-@\t\r]"
+_STARTS_FORMULA = np.isin(np.arange(256), list(b"=+-@\t\r"))
 _GUARD = "'"
 #: What JSON has short escapes for; other control characters are rare and have long ones.
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+#: What cannot stand in a text of JSON as it is: bytes below the first, and the others.
+_BLANK, _QUOTE, _BACKSLASH = b' "\\'
 _CONTROL = r"[\x00-\x1f]"
 
 
@@ -32,20 +37,25 @@ def guarded(column: Column) -> Column:
         return pa.DictionaryArray.from_arrays(column.indices, guarded(column.dictionary))
     if not _is_text(column.type):
         return column
-    is_formula = pc.match_substring_regex(column, _FORMULA)
-    if not pc.any(is_formula).as_py():
+    is_formula = _is_formula(column)
+    if not is_formula.any():
         return column
-    return pc.if_else(is_formula, together(_GUARD, column), column)
+    return pc.if_else(pa.array(is_formula), together(_GUARD, column), column)
 
 
 def json_lists(column: Column) -> Column:
     """Spell lists of plain values as JSON; null where the list is."""
     start, stop = int(column.offsets[0].as_py()), int(column.offsets[-1].as_py())
-    values = json_values(column.values.slice(start, stop - start))
+    values = column.values.slice(start, stop - start)
+    # One quote for the end of a text and the begin of the next, where there are texts alone.
+    is_text = _is_text(values.type) and not values.null_count
+    values, quote = (_escaped(values), '"') if is_text else (json_values(values), "")
     offsets = pc.subtract(column.offsets, column.offsets[0]).cast(pa.int64())
     lists = pa.LargeListArray.from_arrays(offsets, values.cast(pa.large_string()))
-    comma = pa.scalar(",", pa.large_string())
-    joined = together("[", pc.binary_join(lists, comma), "]")
+    between = pa.scalar(f"{quote},{quote}", pa.large_string())
+    joined = together(f"[{quote}", pc.binary_join(lists, between), f"{quote}]")
+    is_empty = pc.equal(pc.list_value_length(column), 0)
+    joined = pc.if_else(is_empty, pa.scalar("[]", joined.type), joined)
     return pc.if_else(column.is_valid(), joined, pa.scalar(None, joined.type))
 
 
@@ -78,6 +88,9 @@ def together(*parts: str | Column) -> Column:
 
 
 def _escaped(column: Column) -> Column:
+    _, text = _text(column)
+    if not any(marks.any() for marks in (text < _BLANK, text == _QUOTE, text == _BACKSLASH)):
+        return column
     for raw, escaped in _ESCAPES:
         column = pc.replace_substring(column, raw, escaped)
     if not pc.any(pc.match_substring_regex(column, _CONTROL)).as_py():
@@ -85,6 +98,25 @@ def _escaped(column: Column) -> Column:
     for code in range(0x20):
         column = pc.replace_substring(column, chr(code), f"\\u{code:04x}")
     return column
+
+
+def _is_formula(column: Column) -> Bools:
+    """Say which texts begin as a formula does, in a tenth of the time of a regular expression."""
+    ends, text = _text(column)
+    begins = np.flatnonzero(np.diff(ends) > 0)
+    is_formula = np.zeros(len(column), np.bool_)
+    is_formula[begins] = _STARTS_FORMULA[text[ends[begins] - ends[0]]]
+    return is_formula
+
+
+def _text(column: Column) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.uint8]]:
+    """Give where the texts of a column begin, and the end of the last; and all of their bytes."""
+    _, offsets, data = column.buffers()
+    type = np.int64 if pa.types.is_large_string(column.type) else np.int32
+    if not len(column) or data is None:
+        return np.zeros(len(column) + 1, type), np.empty(0, np.uint8)
+    ends = np.frombuffer(offsets, type)[column.offset : column.offset + len(column) + 1]
+    return ends, np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
 
 
 def _is_text(type: pa.DataType) -> bool:

@@ -74,6 +74,15 @@ def test_what_a_disk_takes_bit_by_bit_is_written_whole():
     assert writing.written().sha256 == hashlib.sha256(b"0123456789abc").hexdigest()
 
 
+def test_a_large_file_is_whole_though_the_disk_began_before_the_end(tmp_path):
+    files, pieces = Files(tmp_path), [bytes([n]) * (3 << 20) for n in range(7)]
+    with files.create("large") as sink:
+        for piece in pieces:
+            sink.write(piece)
+    assert files.open("large").read() == b"".join(pieces)
+    assert sink.written().sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
 def test_everything_below_a_folder_is_found_and_nothing_elsewhere(tmp_path):
     files = Files(tmp_path)
     for key in ("a/b/1", "a/2", "ab/3"):
