@@ -65,6 +65,11 @@ class PlacedSegmentStore:
         if row is None:
             raise NotFound("segment", number)
 
+    async def owned_by_spaces(self, scope: Scope) -> tuple[str, ...]:
+        """The ids of all segments that belong to a space, whichever."""
+        rows = await SQL["owned"].rows(self._db, **_of(scope))
+        return tuple(row["segment_id"] for row in rows)
+
     async def _found(
         self,
         scope: Scope,

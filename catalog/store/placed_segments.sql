@@ -39,6 +39,13 @@ SELECT count(*) AS count
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND (:space_number::bigint IS NULL OR space_number IS NULL OR space_number = :space_number)
 
+-- name: owned
+-- The segments that belong to a space.
+SELECT segment_id
+  FROM placed_segments
+ WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND space_number IS NOT NULL
+
 -- name: place
 -- Gives a segment to a space, or to the project as a whole.
 UPDATE placed_segments

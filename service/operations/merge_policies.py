@@ -19,6 +19,7 @@ from catalog.store.database import Connection, Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.segments import SegmentStore
+from service.operations.space_segments import check_spaces
 
 
 class MergePolicies:
@@ -33,9 +34,11 @@ class MergePolicies:
         """Make a policy; a new default, or a new one on edge, takes the place of the old one.
 
         Refuses an order without precedence, precedence without an order, an order that names a
-        data set twice or one that is not there, and one policy more than an organisation may have.
+        data set twice or one that is not there, one policy more than an organisation may have, and
+        a default that unites no identities where a segment of a space follows it.
         """
         async with self._database.transaction() as db:
+            await SegmentStore(db).lock_changes(by.scope)
             await _check(db, draft, by.scope)
             if await MergePolicyStore(db).count_of_organisation(by.scope) >= self._most:
                 raise Invalid(
@@ -43,6 +46,7 @@ class MergePolicies:
                     " remove one, or change one"
                 )
             made = await MergePolicyStore(db).add(by.scope, draft)
+            await check_spaces(db, by.scope)
             await AuditStore(db).note(by, Action.CREATE, ObjectKind.MERGE_POLICY, made.id)
             return made
 
@@ -70,15 +74,22 @@ class MergePolicies:
         Jobs keep the rules they were submitted with, and later ones may still name the version.
         """
         async with self._database.transaction() as db:
+            await SegmentStore(db).lock_changes(by.scope)
             policies = MergePolicyStore(db)
             draft = change(await policies.lock(by.scope, id))
             await _check(db, draft, by.scope)
             await AuditStore(db).note(by, Action.CHANGE, ObjectKind.MERGE_POLICY, id)
-            return await policies.revise(by.scope, id, draft)
+            revised = await policies.revise(by.scope, id, draft)
+            await check_spaces(db, by.scope)
+            return revised
 
     async def remove(self, id: str, *, by: Caller) -> None:
-        """Remove a policy; refuses one that is active on edge, or that a segment names."""
+        """Remove a policy; refuses one that is active on edge, or that a segment names.
+
+        Refuses too one that a space's segment follows as the default.
+        """
         async with self._database.transaction() as db:
+            await SegmentStore(db).lock_changes(by.scope)
             policies = MergePolicyStore(db)
             policy = await policies.lock(by.scope, id)
             if policy.is_active_on_edge:
@@ -87,6 +98,7 @@ class MergePolicies:
             if named_by is not None:
                 raise Conflict(f"segment {named_by!r} names merge policy {id}: cannot remove it")
             await policies.remove(by.scope, id)
+            await check_spaces(db, by.scope)
             await AuditStore(db).note(by, Action.REMOVE, ObjectKind.MERGE_POLICY, id)
 
 

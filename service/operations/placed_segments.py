@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from catalog.audit import Action, ObjectKind
 from catalog.errors import Conflict, NotFound
-from catalog.export_jobs import BUILT_IN_POLICIES
 from catalog.merge_policies import IdentityGraph
 from catalog.segment_jobs import SegmentJob, SegmentJobRequest
-from catalog.segments import SegmentDefinition
 from catalog.spaces import Place, PlacedSegment, Stage
 from catalog.store.audit import AuditStore
-from catalog.store.database import Connection, Database
-from catalog.store.merge_policies import MergePolicyStore
+from catalog.store.database import Database
 from catalog.store.placed_segments import PlacedSegmentStore
+from catalog.store.segments import SegmentStore
 from service.operations.hash_ids import HashIdSource, Noun
 from service.operations.segment_jobs import SegmentJobs
+from service.operations.space_segments import unites_identities
 
 
 class PlacedSegments:
@@ -63,12 +62,17 @@ class PlacedSegments:
         are people, not their identities one by one.
         """
         space = place.space.number if place.space else None
+        scope = place.by.scope
         async with self._database.transaction() as db:
+            await SegmentStore(db).lock_changes(scope)
             segments = PlacedSegmentStore(db)
-            found = await segments.keyed(place.by.scope, None, key)
-            if space is not None:
-                await _check_graph(db, found.segment, place)
-            await segments.place(place.by.scope, found.number, space)
+            found = await segments.keyed(scope, None, key)
+            if space is not None and not await unites_identities(db, found.segment, scope):
+                raise Conflict(
+                    f"segment {key} has the merge policy {found.segment.merge_policy_id}, which "
+                    f"unites nothing: give it one with the graph {IdentityGraph.PRIVATE} first"
+                )
+            await segments.place(scope, found.number, space)
             await AuditStore(db).note(
                 place.by, Action.CHANGE, ObjectKind.SEGMENT, found.segment.id, space=space
             )
@@ -81,16 +85,3 @@ class PlacedSegments:
             raise Conflict(f"segment {key} is being computed: wait for its end")
         request = SegmentJobRequest(segment_ids=(found.segment.id,), echo={})
         return await self._segment_jobs.submit(request, by=place.by)
-
-
-async def _check_graph(db: Connection, segment: SegmentDefinition, place: Place) -> None:
-    id = segment.merge_policy_id
-    if id in BUILT_IN_POLICIES:
-        rules = BUILT_IN_POLICIES[id]
-    else:
-        rules = (await MergePolicyStore(db).find(place.by.scope, id)).rules
-    if rules.identity_graph is not IdentityGraph.PRIVATE:
-        raise Conflict(
-            f"segment {segment.key} has the merge policy {id}, which unites no identities: "
-            f"give it one with the graph {IdentityGraph.PRIVATE} first"
-        )

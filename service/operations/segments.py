@@ -17,6 +17,7 @@ from catalog.store.merge_policies import MergePolicyStore
 from catalog.store.schemas import SchemaStore
 from catalog.store.segments import SegmentStore
 from service.operations.rules import canonical
+from service.operations.space_segments import check_spaces
 
 
 class Segments:
@@ -83,6 +84,7 @@ class Segments:
             await AuditStore(db).note(by, Action.CHANGE, ObjectKind.SEGMENT, id)
             new = await segments.revise(by.scope, id, draft, rule=rule, actor=by.client_id)
             if new.merge_policy_id != old.merge_policy_id:
+                await check_spaces(db, by.scope)
                 await MembershipStore(db).forget(by.scope, [id])  # which are of other profiles
             return new
 

@@ -223,6 +223,49 @@ async def test_a_space_is_given_no_segment_of_identities_one_by_one(
     assert given.status == 200
 
 
+async def test_the_policy_of_a_spaces_segment_goes_on_uniting_identities(
+    adobe: HttpClient, gio: HttpClient, defined: Defined
+):
+    definitions = "/data/core/ups/segment/definitions"
+    policies = "/data/core/ups/config/mergePolicies"
+    policy = {"name": "united", "identityGraph": {"type": "pdg"}}
+    policy |= {"schema": {"name": "_xdm.context.profile"}}
+    policy["attributeMerge"] = {"type": "timestampOrdered"}
+    made = await (await adobe.post(policies, json=policy)).json()
+    segment = await a_segment(adobe, name="运营分群", policy_id=made["id"])
+    path = f"{defined.of_space}/segment_profiles/{segment['key']}"
+    assert (await gio.put(path)).status == 200
+    apart = {**policy, "identityGraph": {"type": "none"}}
+    graph = [{"op": "replace", "path": "/identityGraph.type", "value": "none"}]
+    headers = {"Content-Type": "application/json"}
+    one = await adobe.patch(f"{policies}/{made['id']}", json=graph, headers=headers)
+    two = await adobe.put(f"{policies}/{made['id']}", json=apart)
+    named = {"mergePolicyId": "timestampOrdered-none-mp"}
+    three = await adobe.patch(f"{definitions}/{segment['id']}", json=named)
+    for refused in (one, two, three):
+        told = await refused.json()
+        assert refused.status == 409, told
+        assert segment["key"] in told["detail"]
+    assert (await gio.put(f"{defined.of_project}/segment_profiles/{segment['key']}")).status == 200
+    assert (await adobe.put(f"{policies}/{made['id']}", json=apart)).status == 200
+
+
+async def test_a_segment_that_follows_the_default_keeps_it_from_uniting_nothing(
+    adobe: HttpClient, gio: HttpClient, defined: Defined
+):
+    policies = "/data/core/ups/config/mergePolicies"
+    policy = {"name": "united", "identityGraph": {"type": "pdg"}, "default": True}
+    policy |= {"schema": {"name": "_xdm.context.profile"}}
+    policy["attributeMerge"] = {"type": "timestampOrdered"}
+    made = await (await adobe.post(policies, json=policy)).json()
+    segment = await a_segment(adobe, name="运营分群", policy_id=made["id"])
+    path = f"{defined.of_space}/segment_profiles/{segment['key']}"
+    assert (await gio.put(path)).status == 200
+    apart = {**policy, "name": "apart", "identityGraph": {"type": "none"}}
+    refused = await adobe.post(policies, json=apart)
+    assert refused.status == 409, await refused.text()
+
+
 async def test_a_path_may_call_a_space_a_project(gio: HttpClient, defined: Defined):
     """What is a project to version 2.9 is a space to the next."""
     page = await gio.get(f"/v1/api/projects/{defined.space}/segment_profiles")
