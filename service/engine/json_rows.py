@@ -32,9 +32,9 @@ from service.engine.rows import UNREADABLE_ROW, Flaw, Rows, Step, together
 
 #: One odd row in a thousand spoils a tenth of parts this small, yet they still pay as columns.
 PART_BYTES = 64 << 10
-#: A part is read so often, each time without an odd row or in halves, before the rest of it is read
-#: singly: a part with more odd rows costs less so.
-LOOKS = 12
+#: So many more pieces of a part may be spoilt than not before the rest of it is read singly: where
+#: most rows are odd, that costs less.
+PATIENCE = 8
 #: Fewer rows than this are read singly as fast.
 FEW_ROWS = 16
 #: A part is larger when a single row is; one of this size is read singly.
@@ -104,13 +104,13 @@ class JsonReader:
         self, block: Block, part: Positions, read: list[_Columns], singly: list[Positions]
     ) -> None:
         """Add to what is read as columns all of a part that can be, to ``singly`` what cannot."""
-        pending, looks = [part], LOOKS
+        pending, patience = [part], PATIENCE
         while pending:
             rows = pending.pop()
             found: _Columns | _Stumbled | None = None
-            if looks:
-                looks -= 1
+            if patience:
                 found = self._columns(block.rows(rows[0], rows[-1] + 1), rows, unexpected="infer")
+                patience += 1 if isinstance(found, _Columns) else -1
             match found:
                 case _Columns():
                     read.append(found)

@@ -331,8 +331,9 @@ def test_of_a_part_with_odd_rows_only_these_are_read_singly(
         return singly(self, block, positions)
 
     monkeypatch.setattr(JsonReader, "_row_by_row", counted)
-    (block,) = Boundaries(io.BytesIO(b"\n".join(rows)), 1 << 20).blocks()
-    found = JsonReader((X, Field("t", TEXT))).rows(block)
+    reader = JsonReader((X, Field("t", TEXT)))
+    blocks = Boundaries(io.BytesIO(b"\n".join(rows)), 1 << 20).blocks()
+    found = together(reader.rows(block) for block in blocks)
     assert sum(sizes) <= most
     assert found.numbers.tolist() == [
         n for n in range(1, 2001) if n not in {flaw.row for flaw in found.flaws}
