@@ -112,6 +112,8 @@ class _Merging:
                 rows = rows if not found.is_dropped.any() else taken(rows, found.kept())
                 writer.write(prefix, rows)
                 row_count += rows.num_rows
+                for file in self._opened:
+                    file.let_go()  # else all of them would be in memory in the end
                 later = superseded(self._kind, rows, self._batches.all_settled())
                 superseded_count += int(later.is_dropped.sum())
         written = sink.written()
