@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from catalog.jobs import Job
+from catalog.jobs import Job, JobKind
 from service import assembly
 from service.cli.running import data_dir_option, must_be_there, read_settings, run
 from service.settings import Settings
@@ -24,7 +24,8 @@ def compact(data_dir: Path | None) -> None:
     must_be_there(settings)
     jobs = run(_submit(settings))
     for job in jobs:
-        click.echo(f"job {job.id} compacts sandbox {job.scope.sandbox_name}")
+        does = "compacts" if job.kind is JobKind.COMPACTION else "rebuilds store files of"
+        click.echo(f"job {job.id} {does} sandbox {job.scope.sandbox_name}")
     if not jobs:
         click.echo("nothing to do: the files are few, or jobs go first")
 
