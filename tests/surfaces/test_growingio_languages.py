@@ -80,5 +80,5 @@ def test_the_column_and_the_character_that_a_charset_lacks_are_told_in_chinese(s
     found = a_failed_list(scope, refused.value.code, str(refused.value))
     told = outcome(found, Language.CHINESE)
     assert told is not None
-    for named in ("GBK", "😀", "tag_x"):
+    for named in ("GBK", "😀", "出现在 tag_x"):
         assert named in told

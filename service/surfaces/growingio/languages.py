@@ -69,7 +69,7 @@ _FAILURES = {
     "property_deleted": ("导出字段 {} 已被删除,请去掉后重新导出", r"(.+) was deleted"),
     "invalid_field": (
         "字符集 {} 不支持字符 {},出现在 {};请改用 UTF-8 或 GB18030",
-        r"charset: (\S+) lacks the character (.+), which (.+) has",
+        r"charset: (\S+) lacks the character (.+), which (?:the name of )?(.+) has",
     ),
     "storage_full": ("导出失败:存储空间不足", r""),
     "storage_failed": ("导出失败:存储读写失败", r""),
