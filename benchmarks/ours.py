@@ -23,6 +23,7 @@ from service.engine.orders import (
     Planned,
     Progress,
     SavedLabelling,
+    SavedNumbering,
 )
 
 
@@ -31,13 +32,26 @@ def labels_of(workload: Workload) -> Path:
     return store_of(workload).with_name("labels.arrow")
 
 
-def export(order: Order, labelling: SavedLabelling | None = None) -> Taken:
+def numbers_of(workload: Workload) -> Path:
+    """Where the numbering that an export made is kept, likewise; its list lies beside it."""
+    return store_of(workload).with_name("numbers.arrow")
+
+
+def export(
+    order: Order,
+    labelling: SavedLabelling | None = None,
+    numbering: SavedNumbering | None = None,
+) -> Taken:
     root = order.workload.folder.parent
-    asked = export_order(order).model_copy(update={"labelling": labelling})
+    asked = export_order(order).model_copy(update={"labelling": labelling, "numbering": numbering})
     ran = engine_child.run(asked, root)
     planned_at, planned = next((at, one) for at, one in ran.answers if isinstance(one, Planned))
     if planned.labelling is not None:
         shutil.copyfile(root / planned.labelling.key, labels_of(order.workload))
+    if planned.numbering is not None:
+        kept = numbers_of(order.workload)
+        shutil.copyfile(root / planned.numbering.key, kept)
+        shutil.copyfile(root / planned.numbering.merged_key, kept.with_suffix(".merged"))
     parts = [answer for _, answer in ran.answers if isinstance(answer, Part)]
     for part in parts:
         (root / part.key).rename(order.output / f"part-{part.number:04}.parquet")

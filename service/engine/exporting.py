@@ -15,10 +15,11 @@ from service.engine.orders import (
     Progress,
 )
 from service.engine.plan import Plan, PlanMismatch, load_plan, make_plan
-from service.engine.side_by_side import side_by_side
+from service.engine.side_by_side import Note, side_by_side
 from service.engine.slices import Opening
 from service.engine.snapshot import Snapshot
-from service.engine.task import Note, run_task
+from service.engine.task import run_task
+from service.engine.vocabularies import Vocabularies
 from service.storage.files import Files
 
 Send = Callable[[Answer], None]
@@ -27,14 +28,16 @@ Report = Callable[[Progress], None]
 
 def export(order: ExportOrder, files: Files, send: Send, report: Report) -> None:
     """Do an order: send the plan unless there is one, every part that remains, and the end."""
+    snapshot = Snapshot(order)
+    vocabularies = Vocabularies(snapshot, files)
     plan, finished = _continued_plan(order, files), order.finished
     if plan is None:
-        planned = make_plan(order, files, report)
+        planned = make_plan(order, files, report, vocabularies)
         send(planned)
         plan, finished = load_plan(planned.key, files), ()
     remaining = _remaining(plan, finished)
     exclusions = {(part.number, part.batch): part.exclusions for part in finished}
-    opening = Opening(Snapshot(order), plan, files)
+    opening = Opening(snapshot, plan, files, vocabularies)
     course = Course(plan, remaining, finished, report)
 
     def run(number: int, note: Note) -> list[Part]:
@@ -107,6 +110,7 @@ def _continued_plan(order: ExportOrder, files: Files) -> Plan | None:
     try:
         plan = load_plan(order.plan_key, files)
         plan.check_is_of(order)
+        plan.check_is_whole(files)
     except PlanMismatch:
         return None
     return plan

@@ -58,25 +58,51 @@ class Excluded:
     profile_count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Labelled:
+    """The rows of a labelling under one prefix, all arrays parallel."""
+
+    #: Ascending.
+    identity: Keys
+    profile: Keys
+    #: Null when none is.
+    is_excluded: Bools | None
+
+
 class Labels:
     """An open labelling. Like every store file, it belongs to one thread."""
 
     def __init__(self, file: StoreFile, identity_limit: int) -> None:
         self._file = file
         self._identity_limit = identity_limit
+        #: What was asked about last, and all that is labelled there.
+        self._last: tuple[int, int, _Labelled] | None = None
 
     def resolve(self, keys: Keys, prefix: int, depth: int) -> tuple[Keys, Bools]:
         """Give the profiles of keys under one prefix, and which of the keys are excluded."""
-        rows = self._file.slice(prefix, depth, _RESOLVING)
-        at = places(keys, keys_of(rows, KEY_HI, KEY_LO))
-        is_labelled = at >= 0
+        labelled = self._under(prefix, depth)
+        at = places(keys, labelled.identity)
+        found = np.flatnonzero(at >= 0)
+        at = at[found]
         profile = Keys(keys.hi.copy(), keys.lo.copy())
-        labelled = keys_of(rows, PROFILE_HI, PROFILE_LO).at(at[is_labelled])
-        profile.hi[is_labelled], profile.lo[is_labelled] = labelled.hi, labelled.lo
+        profile.hi[found], profile.lo[found] = labelled.profile.hi[at], labelled.profile.lo[at]
         is_excluded = np.zeros(len(keys), np.bool_)
-        counts = rows.column(IDENTITY_COUNT).to_numpy()
-        is_excluded[is_labelled] = counts[at[is_labelled]] > self._identity_limit
+        if labelled.is_excluded is not None:
+            is_excluded[found] = labelled.is_excluded[at]
         return profile, is_excluded
+
+    def _under(self, prefix: int, depth: int) -> _Labelled:
+        """Read what is labelled under a prefix. Files are asked about one after another."""
+        if self._last is None or self._last[:2] != (prefix, depth):
+            rows = self._file.slice(prefix, depth, _RESOLVING)
+            is_excluded = rows.column(IDENTITY_COUNT).to_numpy() > self._identity_limit
+            labelled = _Labelled(
+                identity=keys_of(rows),
+                profile=keys_of(rows, PROFILE_HI, PROFILE_LO),
+                is_excluded=is_excluded if is_excluded.any() else None,
+            )
+            self._last = (prefix, depth, labelled)
+        return self._last[2]
 
     def excluded(self) -> Excluded:
         """Find all identities that are left out."""

@@ -57,9 +57,10 @@ class Merge:
         self._flat = None
         if order.table is not None:
             self._flat = FlatRows(order.table, self.snapshot, plan, files)
-        self._kept = KeptMemberships(opening)
+        labels = opening.labels()
+        self._kept = KeptMemberships(opening, labels)
         self._records, self._events, self._identities = (
-            SliceReader(kind, opening)
+            SliceReader(kind, opening, labels)
             for kind in (StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
         )
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from catalog.memberships import EXITED_FOR
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
+from service.engine.labels import Labels
 from service.engine.members import Members
 from service.engine.orders import ExportOrder
 from service.engine.ranking import Bools, Ints, Keys, ordered, places, run_offsets
@@ -148,14 +149,15 @@ NOBODY = Own(
 class KeptMemberships:
     """Reads memberships slice by slice, in ascending order, for one thread."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, labels: Labels | None) -> None:
+        """Prepare, with the labelling of the plan as its other readers have it open."""
         snapshot = opening.snapshot
         self.segments = Segments(snapshot.order)
         self._snapshot = snapshot
         self._asked_at = snapshot.order.asked_at
         self._reader: SliceReader | None = None
         if snapshot.numbers(StoreFileKind.MEMBERSHIPS):
-            self._reader = SliceReader(StoreFileKind.MEMBERSHIPS, opening)
+            self._reader = SliceReader(StoreFileKind.MEMBERSHIPS, opening, labels)
         self._numbering, self._first = _numbering(snapshot, self.segments)
 
     def read(self, prefix: int, profiles: Keys) -> Own:

@@ -18,7 +18,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
-from service.engine.labels import open_labels
+from service.engine.labels import Labels, open_labels
 from service.engine.numbering import Numberer
 from service.engine.orders import (
     ENGINE_VERSION,
@@ -30,9 +30,11 @@ from service.engine.orders import (
     Progress,
 )
 from service.engine.scatter import Scatter
-from service.engine.snapshot import READ, Snapshot
+from service.engine.side_by_side import Note, side_by_side
+from service.engine.snapshot import Snapshot
 from service.engine.store_files import StoreFile
-from service.storage.files import Files
+from service.engine.vocabularies import Vocabularies
+from service.storage.files import Files, this_boot
 
 Report = Callable[[Progress], None]
 
@@ -104,6 +106,9 @@ class Plan(Document):
     #: Key of the numbering; null when the export shows no numbers of profiles.
     numbers: str | None = None
     runs: tuple[Run, ...] = ()
+    #: Names the time since the machine was started that wrote the runs. They are not forced to the
+    #: disk, which took longer than to write them: after a loss of power they may not be whole.
+    boot: str | None = None
     #: The list of what is left out; null when nothing is.
     exclusions: NewFile | None = None
     #: Profiles left out by the plan.
@@ -117,6 +122,15 @@ class Plan(Document):
         """Raise :class:`PlanMismatch` unless the plan was made for an order like this."""
         if self.order_digest != _digest(order):
             raise PlanMismatch("the plan was made for another order")
+
+    def check_is_whole(self, files: Files) -> None:
+        """Raise :class:`PlanMismatch` unless all runs are there, as they were written."""
+        if self.runs and (self.boot is None or self.boot != this_boot()):
+            raise PlanMismatch(
+                "the machine was started anew since the runs of the plan were written"
+            )
+        if not all(files.exists(run.key) for run in self.runs):
+            raise PlanMismatch("a run of the plan is gone")
 
 
 def load_plan(key: str, files: Files) -> Plan:
@@ -137,8 +151,13 @@ def load_plan(key: str, files: Files) -> Plan:
     return plan
 
 
-def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
-    """Plan an export and store the plan, with the files it names, below the order's folder."""
+def make_plan(
+    order: ExportOrder, files: Files, report: Report, vocabularies: Vocabularies | None = None
+) -> Planned:
+    """Plan an export and store the plan, with the files it names, below the order's folder.
+
+    Who goes on to run its tasks should give the snapshot's vocabularies, and use them again.
+    """
     snapshot = Snapshot(order)
     _check_secrets(snapshot, files)
     load = load_of(snapshot, files)
@@ -153,15 +172,13 @@ def make_plan(order: ExportOrder, files: Files, report: Report) -> Planned:
             for first, stop in tasks(load, snapshot)
         ),
     )
-    labelling = None
+    labelling = numbering = None
     if order.identity_graph is IdentityGraph.PRIVATE:
         plan, labelling = _labelled(plan, snapshot, files)
-        plan = _stitched(plan, snapshot, files, report)
-    numbering = None
+        vocabularies = vocabularies or Vocabularies(snapshot, files)
+        plan, numbering = _stitched(plan, snapshot, vocabularies, files, report)
     if order.table is not None and order.table.has_numbers:
         plan, labelling, numbering = _numbered(plan, labelling, snapshot, files)
-    elif order.identity_graph is IdentityGraph.PRIVATE:
-        numbering = _numbered_beside(plan, snapshot, files)
     key = f"{order.folder}/plan.json"
     with files.create(key) as sink:
         sink.write(plan.model_dump_json().encode())
@@ -204,10 +221,12 @@ def _numbered(
 def _numbered_beside(plan: Plan, snapshot: Snapshot, files: Files) -> NewNumbering | None:
     """Number profiles that are known now, though the export shows no number.
 
-    None when they have numbers, or a later snapshot's have; and when the last numbering is lost,
-    of which only exports fail that show numbers.
+    None when it does show them; when they have numbers, or a later snapshot's have; and when the
+    last numbering is lost, of which only exports fail that show numbers.
     """
-    saved = snapshot.order.numbering
+    saved, table = snapshot.order.numbering, snapshot.order.table
+    if table is not None and table.has_numbers:
+        return None
     if saved is not None:
         is_known = saved.is_current or saved.is_newer
         if is_known or not (files.exists(saved.key) and files.exists(saved.merged_key)):
@@ -225,31 +244,62 @@ def _batched(batch_count: int) -> list[range]:
     return [range(first, min(first + BATCHES_OF_A_TASK, batch_count)) for first in starts]
 
 
-def _stitched(plan: Plan, snapshot: Snapshot, files: Files, report: Report) -> Plan:
-    """Add to a plan who is left out, and the rows that had to be moved."""
-    folder, key = snapshot.order.folder, plan.labels
-    labels = open_labels(key, files, snapshot.order.identities_per_profile)
+def _stitched(
+    plan: Plan, snapshot: Snapshot, vocabularies: Vocabularies, files: Files, report: Report
+) -> tuple[Plan, NewNumbering | None]:
+    """Add to a plan who is left out, and the rows that had to be moved; number profiles beside."""
+    order, key = snapshot.order, plan.labels
+    labels = open_labels(key, files, order.identities_per_profile)
     if key is None or labels is None:
-        return plan
+        return plan, _numbered_beside(plan, snapshot, files)
+    plan = _excluding(plan, labels, snapshot, files)
+    scatter = Scatter(
+        snapshot=snapshot,
+        vocabularies=vocabularies,
+        labels=key,
+        depth=plan.depth,
+        folder=order.folder,
+        files=files,
+    )
+    count = scatter.portion_count
+
+    def do(number: int, _: Note) -> tuple[int, list[Run], NewNumbering | None]:
+        if number == count:
+            return number, [], _numbered_beside(plan, snapshot, files)
+        return number, [Run(kind=kind, key=run) for kind, run in scatter.runs(number)], None
+
+    written: dict[int, list[Run]] = {}
+    numbering = None
+    report(Progress(phase="planning", done=0, total=count + 1))
+    for number, runs, made in side_by_side(do, [count, *range(count)], order.threads, _unheard):
+        written[number] = runs
+        numbering = made or numbering
+        report(Progress(phase="planning", done=len(written), total=count + 1))
+    # In an order that does not depend on who was first.
+    all_runs = tuple(run for number in sorted(written) for run in written[number])
+    return plan.model_copy(update={"runs": all_runs, "boot": this_boot()}), numbering
+
+
+def _unheard(_profiles: int, _bytes: int) -> None:
+    """Portions note nothing: how many are done is told."""
+
+
+def _excluding(plan: Plan, labels: Labels, snapshot: Snapshot, files: Files) -> Plan:
+    """Add to a plan who is left out."""
     excluded = labels.excluded()
-    if excluded.profile_count:
-        written = write_exclusions(excluded, snapshot, f"{folder}/exclusions.parquet", files)
-        exclusions = NewFile(
-            key=written.key,
-            size_bytes=written.size_bytes,
-            row_count=excluded.profile_count,
-            sha256=written.sha256,
-        )
-        plan = plan.model_copy(
-            update={"exclusions": exclusions, "excluded_count": excluded.profile_count}
-        )
-    scatter = Scatter(snapshot=snapshot, labels=key, depth=plan.depth, folder=folder, files=files)
-    runs = []
-    report(Progress(phase="planning", done=0, total=len(READ)))
-    for done, (kind, keys) in enumerate(scatter.runs(), start=1):
-        runs += [Run(kind=kind, key=key) for key in keys]
-        report(Progress(phase="planning", done=done, total=len(READ)))
-    return plan.model_copy(update={"runs": tuple(runs)})
+    if not excluded.profile_count:
+        return plan
+    key = f"{snapshot.order.folder}/exclusions.parquet"
+    written = write_exclusions(excluded, snapshot, key, files)
+    exclusions = NewFile(
+        key=written.key,
+        size_bytes=written.size_bytes,
+        row_count=excluded.profile_count,
+        sha256=written.sha256,
+    )
+    return plan.model_copy(
+        update={"exclusions": exclusions, "excluded_count": excluded.profile_count}
+    )
 
 
 def _check_secrets(snapshot: Snapshot, files: Files) -> None:

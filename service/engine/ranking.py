@@ -20,6 +20,12 @@ Uint64s = npt.NDArray[np.uint64]
 Sortable = npt.NDArray[np.integer] | Bools
 
 _WORD = 64
+_MOST_INT32 = np.iinfo(np.int32).max
+
+#: Of so many times fewer numbers than they are looked for among, each is searched for.
+FEW = 4
+#: Numbers in one bucket that are looked at one by one: by then hashes have all been found.
+LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +216,55 @@ def places(keys: Keys, among: Keys) -> Ints:
     if not len(among) or not len(keys):
         return np.full(len(keys), -1)
     heads = run_starts(keys.hi, keys.lo)
-    wanted = keys.at(heads)
-    last = len(among) - 1
-    # Where keys ascend, as they do in every file, each search begins where the last one ended.
-    at = np.minimum(np.searchsorted(among.hi, wanted.hi), last)
-    while True:  # ends at once unless two keys of ``among`` share a high half
-        after = np.minimum(at + 1, last)
-        is_before = (among.hi[at] == wanted.hi) & (among.lo[at] < wanted.lo)
-        is_before &= (after > at) & (among.hi[after] == wanted.hi)
-        if not is_before.any():
-            break
-        at += is_before
-    found = np.where((among.hi[at] == wanted.hi) & (among.lo[at] == wanted.lo), at, -1)
-    return np.repeat(found, np.diff(heads, append=len(keys)))
+    if len(heads) == len(keys):
+        return _places(keys, among)
+    return np.repeat(_places(keys.at(heads), among), np.diff(heads, append=len(keys)))
+
+
+def _places(wanted: Keys, among: Keys) -> Ints:
+    at = _first_not_below(wanted.hi, among.hi)
+    if (among.hi[1:] == among.hi[:-1]).any():
+        last = len(among) - 1
+        while True:
+            after = np.minimum(at + 1, last)
+            is_before = (among.hi[at] == wanted.hi) & (among.lo[at] < wanted.lo)
+            is_before &= (after > at) & (among.hi[after] == wanted.hi)
+            if not is_before.any():
+                break
+            at += is_before
+    is_found = among.hi.take(at) == wanted.hi
+    is_found &= among.lo.take(at) == wanted.lo
+    at[~is_found] = -1
+    return at
+
+
+def _first_not_below(wanted: Uint64s, among: Uint64s) -> Ints:
+    """Give the position of the first of ``among`` that is not below each, the last where all are.
+
+    Numbers that are spread evenly, as hashes are, lie about where their leading bits say. So most
+    are found by looking once or twice, where searching takes a dozen steps; it takes over where
+    numbers crowd.
+    """
+    if FEW * len(wanted) < len(among):
+        return np.minimum(np.searchsorted(among, wanted), len(among) - 1)
+    first, last = among[0], among[-1]
+    # Two to four times as many buckets as numbers: most hold one at most.
+    width = len(among).bit_length() + 1
+    shift = np.uint64(max(0, int(last - first).bit_length() - width))
+    counts = np.bincount(((among - first) >> shift).view(np.int64), minlength=1 << width)
+    starts = np.zeros(len(counts) + 1, np.int32 if len(among) <= _MOST_INT32 else np.int64)
+    np.cumsum(counts, out=starts[1:])
+    within = np.clip(wanted, first, last)
+    at: Ints = starts.take(((within - first) >> shift).view(np.int64)).astype(np.int64)
+    pending = np.flatnonzero(among.take(at) < within)
+    for _ in range(LOOKS):
+        if not len(pending):
+            return at
+        after = at[pending] + 1
+        at[pending] = after
+        pending = pending[among[after] < within[pending]]
+    at[pending] = np.searchsorted(among, within[pending])
+    return at
 
 
 def run_offsets(numbers: Ints, count: int) -> Ints:

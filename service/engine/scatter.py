@@ -2,158 +2,285 @@
 
 Rows whose profile is at home under another prefix than they are themselves are copied into
 *runs*: store files cut at profiles' prefixes. Only the columns that the export needs are
-copied, and each thread holds no more than one slice at a time.
+copied. What a vocabulary has words for is its numbers in runs, without the words: whoever reads
+a run has made the same vocabulary of the same files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
-from service.engine.columns import column_in
+from service.engine.columns import widened
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
-from service.engine.nesting import taken
 from service.engine.orders import GONE
-from service.engine.ranking import Ints, Keys, ordered
+from service.engine.ranking import Ints, run_starts
 from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import (
-    KEY_HI,
-    KEY_LO,
     SOURCE,
     StoreFile,
     StoreFileWriter,
-    common_words,
+    code_type,
+    first_key,
     prefixes,
 )
+from service.engine.vocabularies import Vocabularies
+from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
 
 #: Column of runs: the number of the source that a row came from, in the snapshot.
 ORIGIN = "_origin"
 
-_ADDED = [(PROFILE_HI, pa.uint64()), (PROFILE_LO, pa.uint64()), (ORIGIN, pa.int64())]
+#: Runs are of so many slices' size: each is a piece more in every slice, and two threads that
+#: hold one each still take less than they do when they merge.
+RUN_SLICES = 2
+#: One thread reads so many slices' size in a row, and has two runs to write at most, or three.
+PORTION_SLICES = 4
+
+_ADDED = {PROFILE_HI: pa.uint64(), PROFILE_LO: pa.uint64(), ORIGIN: pa.int32()}
+
+
+class _Group(NamedTuple):
+    """A group of a file; sorts by its keys."""
+
+    first_key: int
+    #: Of the file, in the snapshot.
+    number: int
+    #: In the file.
+    group: int
+    #: Of the columns that are needed.
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Portion:
+    """What one thread takes in hand: some groups of the files of one data set."""
+
+    kind: StoreFileKind
+    #: Names the runs.
+    number: int
+    groups: Sequence[_Group]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(group.size_bytes for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """Rows of one group that must move, by the prefix where their profile is at home."""
+
+    rows: pa.RecordBatch
+    #: Ascending.
+    home: npt.NDArray[np.uint16]
+
+
 class Scatter:
     """How one plan scatters."""
 
-    snapshot: Snapshot
-    #: Key of the labelling.
-    labels: str
-    depth: int
-    folder: str
-    files: Files
+    def __init__(
+        self,
+        *,
+        snapshot: Snapshot,
+        vocabularies: Vocabularies,
+        labels: str,
+        depth: int,
+        folder: str,
+        files: Files,
+    ) -> None:
+        """Take the key of the labelling and the depth of slices."""
+        self._snapshot = snapshot
+        self._vocabularies = vocabularies
+        self._labels = labels
+        self._depth = depth
+        self._folder = folder
+        self._files = files
+        for kind in READ:
+            vocabularies.of(kind)
+        portions = [portion for kind in READ for portion in self._portions(kind)]
+        self._in_hand = sorted(portions, key=lambda portion: -portion.size_bytes)
 
-    def runs(self) -> Iterator[tuple[StoreFileKind, list[str]]]:
-        """Write all runs, several data sets side by side, and name those of each kind in turn."""
-        units = [
-            (kind, dataset, numbers)
-            for kind in READ
-            for dataset, numbers in self._by_dataset(kind).items()
+    @property
+    def portion_count(self) -> int:
+        return len(self._in_hand)
+
+    def runs(self, number: int) -> list[tuple[StoreFileKind, str]]:
+        """Write the runs of one portion, and give the key of each.
+
+        Portions are numbered from 0, the largest first, so that of those who share them nobody is
+        left with one alone in the end.
+        """
+        portion = self._in_hand[number]
+        return [(portion.kind, key) for key in self._scattered(portion)]
+
+    def _portions(self, kind: StoreFileKind) -> list[_Portion]:
+        """Share the groups of each data set out, in the order of their keys."""
+        columns = self._snapshot.columns(kind)
+        most_bytes = PORTION_SLICES * self._snapshot.order.slice_size_bytes
+        by_dataset: dict[int, list[_Group]] = {}
+        for number in self._snapshot.numbers(kind):
+            file = self._open(number)
+            by_dataset.setdefault(self._snapshot.dataset_of(number), []).extend(
+                _Group(first_key(each.prefix, file.layout.depth), number, group, each.size_bytes)
+                for group, each in enumerate(file.groups(columns))
+            )
+        portions: list[list[_Group]] = []
+        for groups in by_dataset.values():
+            size_bytes = most_bytes
+            for group in sorted(groups):
+                if size_bytes >= most_bytes:
+                    portions.append([])
+                    size_bytes = 0
+                portions[-1].append(group)
+                size_bytes += group.size_bytes
+        return [
+            _Portion(kind=kind, number=number, groups=groups)
+            for number, groups in enumerate(portions)
         ]
-        with ThreadPoolExecutor(self.snapshot.order.threads) as pool:
-            # The largest first, so that none is left to one thread alone in the end.
-            largest_first = sorted(units, key=lambda unit: -self._bytes(unit[2]))
-            written = {unit[:2]: pool.submit(self._runs, *unit) for unit in largest_first}
-            for kind in READ:
-                keys = [written[unit[:2]].result() for unit in units if unit[0] is kind]
-                yield kind, [key for of_dataset in keys for key in of_dataset]
 
-    def _by_dataset(self, kind: StoreFileKind) -> dict[int, list[int]]:
-        """Name the files of a kind by the place of their data set."""
-        numbers: dict[int, list[int]] = {}
-        for number in self.snapshot.numbers(kind):
-            numbers.setdefault(self.snapshot.dataset_of(number), []).append(number)
-        return numbers
-
-    def _bytes(self, numbers: Sequence[int]) -> int:
-        return sum(self.snapshot.files[number].size_bytes for number in numbers)
-
-    def _runs(self, kind: StoreFileKind, dataset: int, numbers: Sequence[int]) -> list[str]:
-        """Write the runs of one data set, and name them."""
-        schema = self._schema(kind, numbers)
-        # Without them, the texts of all files would have to be merged as texts.
-        words = common_words(self._open(n) for n in numbers)
-        words = {name: words[name] for name in schema.names if name in words}
-        keys = []
-        for number, rows in enumerate(self._gathered(numbers, schema)):
-            key = f"{self.folder}/runs/{kind.value}-{dataset:04d}-{number:05d}.arrow"
-            self._write(key, rows, words)
-            keys.append(key)
-        return keys
-
-    def _schema(self, kind: StoreFileKind, numbers: Sequence[int]) -> pa.Schema:
-        """Give the columns that any of the files holds, each in the type exports have it in."""
-        held: dict[str, pa.DataType] = {}
-        for number in numbers:
-            for field in self._open(number).schema:
-                held.setdefault(field.name, field.type)
-        held |= {n: t for n, t in self.snapshot.leaf_types(kind).items() if n in held}
-        columns = [
-            (name, held[name])
-            for name in self.snapshot.columns(kind)
-            if name in held and name != SOURCE
-        ]
-        return pa.schema([*columns, *_ADDED])
-
-    def _gathered(self, numbers: Sequence[int], schema: pa.Schema) -> Iterator[pa.Table]:
-        """Collect rows that must move, a slice's worth at a time."""
-        waiting: list[pa.Table] = []
+    def _scattered(self, portion: _Portion) -> list[str]:
+        """Write the runs of a portion."""
+        runs: list[str] = []
+        reader = _Reader(portion, self._snapshot, self._vocabularies.of(portion.kind), self._files)
+        labels = Labels(
+            StoreFile(self._files.open(self._labels)), self._snapshot.order.identities_per_profile
+        )
+        waiting: list[_Moved] = []
         waiting_bytes = 0
-        limit = self.snapshot.order.identities_per_profile
-        labels = Labels(StoreFile(self.files.open(self.labels)), limit)
-        for number in numbers:
-            for rows in self._moving(number, schema, labels):
-                waiting.append(rows)
-                waiting_bytes += rows.nbytes
-                if waiting_bytes >= self.snapshot.order.slice_size_bytes:
-                    yield pa.concat_tables(waiting)
-                    waiting, waiting_bytes = [], 0
+        most_bytes = RUN_SLICES * self._snapshot.order.slice_size_bytes
+        for moved in reader.moved(labels, self._depth):
+            waiting.append(moved)
+            waiting_bytes += moved.rows.nbytes
+            if waiting_bytes >= most_bytes:
+                runs.append(self._written(portion, len(runs), waiting))
+                waiting, waiting_bytes = [], 0
         if waiting:
-            yield pa.concat_tables(waiting)
+            runs.append(self._written(portion, len(runs), waiting))
+        return runs
 
-    def _moving(self, number: int, schema: pa.Schema, labels: Labels) -> Iterator[pa.Table]:
-        file = self._open(number)
-        for group, prefix in enumerate(file.layout.prefixes):
-            lying = file.read_group(group, (KEY_HI, KEY_LO, SOURCE))
-            keys, source = keys_of(lying), self.snapshot.sources(number, lying)
-            profile, is_excluded = labels.resolve(keys, prefix, file.layout.depth)
-            lives_at, home = prefixes(keys.hi, self.depth), prefixes(profile.hi, self.depth)
-            moving = np.flatnonzero(~is_excluded & (lives_at != home) & (source != GONE))
-            if len(moving):
-                rows = file.read_rows(group, moving, schema.names)
-                yield _labelled(rows, profile.at(moving), source[moving], schema)
-            file.let_go()
-
-    def _write(self, key: str, rows: pa.Table, words: Mapping[str, Column]) -> None:
-        profile = keys_of(rows, PROFILE_HI, PROFILE_LO)
-        in_order = taken(rows.unify_dictionaries(), ordered(profile.hi, profile.lo))
+    def _written(self, portion: _Portion, number: int, waiting: Sequence[_Moved]) -> str:
+        key = f"{self._folder}/runs/{portion.kind.value}-{portion.number:04d}-{number:05d}.arrow"
+        prefixes_held = np.unique(np.concatenate([each.home for each in waiting]))
+        starts = [np.searchsorted(each.home, prefixes_held, "left").tolist() for each in waiting]
+        stops = [np.searchsorted(each.home, prefixes_held, "right").tolist() for each in waiting]
         with (
-            self.files.create(key) as sink,
+            self._files.create_passing(key) as sink,
             StoreFileWriter(
-                sink,
-                rows.schema,
-                depth=self.depth,
-                secret=None,
-                cut_at=PROFILE_HI,
-                words=words,
+                sink, waiting[0].rows.schema, depth=self._depth, secret=None, cut_at=PROFILE_HI
             ) as writer,
         ):
-            writer.write_sorted(in_order)
+            for at, prefix in enumerate(prefixes_held.tolist()):
+                pieces = [
+                    each.rows.slice(start[at], stop[at] - start[at])
+                    for each, start, stop in zip(waiting, starts, stops, strict=True)
+                    if stop[at] > start[at]
+                ]
+                writer.write(prefix, pa.Table.from_batches(pieces))
+        return key
 
     def _open(self, number: int) -> StoreFile:
-        return StoreFile(self.files.open(self.snapshot.files[number].key))
+        return StoreFile(self._files.open(self._snapshot.files[number].key))
 
 
-def _labelled(rows: pa.Table, profile: Keys, source: Ints, schema: pa.Schema) -> pa.Table:
-    """Give rows all columns of a run, in its types."""
-    own = [field for field in schema if field.name not in dict(_ADDED)]
-    columns = [column_in(rows, field.name, field.type) for field in own]
-    added = [pa.array(profile.hi), pa.array(profile.lo), pa.array(source)]
-    return pa.Table.from_arrays([*columns, *added], schema=schema)
+class _Reader:
+    """Reads the rows of a portion that must move."""
+
+    def __init__(
+        self, portion: _Portion, snapshot: Snapshot, vocabulary: Vocabulary, files: Files
+    ) -> None:
+        self._snapshot = snapshot
+        self._vocabulary = vocabulary
+        self._groups = portion.groups
+        numbers = list(dict.fromkeys(group.number for group in portion.groups))
+        self._files = {
+            number: StoreFile(files.open(snapshot.files[number].key)) for number in numbers
+        }
+        #: By number: the place of a file in the vocabulary.
+        self._places = {n: place for place, n in enumerate(snapshot.numbers(portion.kind))}
+        #: The columns that any of the files holds, each in the type exports have it in.
+        held: dict[str, pa.DataType] = {}
+        for file in self._files.values():
+            held |= {field.name: field.type for field in file.schema}
+        held |= {n: t for n, t in snapshot.leaf_types(portion.kind).items() if n in held}
+        held |= {n: code_type(words) for n, words in vocabulary.words.items() if n in held}
+        own = [n for n in snapshot.columns(portion.kind) if n in held and n != SOURCE]
+        #: Of dictionaries that are no words: one for all files.
+        self._dictionaries = {
+            name: _united(file.dictionary(name) for file in self._files.values())
+            for name in own
+            if pa.types.is_dictionary(held[name])
+        }
+        self._schema = pa.schema([*((n, held[n]) for n in own), *_ADDED.items()])
+
+    def moved(self, labels: Labels, depth: int) -> Iterator[_Moved]:
+        """Yield what of each group lives elsewhere than its profile, at a depth of slices."""
+        for group in self._groups:
+            file = self._files[group.number]
+            rows = file.worded_group(group.group)
+            moved = self._moved(rows, group, labels, depth)
+            if moved is not None:
+                yield moved
+            file.let_go()
+
+    def _moved(self, rows: pa.Table, group: _Group, labels: Labels, depth: int) -> _Moved | None:
+        layout = self._files[group.number].layout
+        keys = keys_of(rows)
+        # Rows of one identity lie together and have one home.
+        heads = run_starts(keys.hi, keys.lo)
+        each, counts = keys.at(heads), np.diff(heads, append=len(keys))
+        profile, is_excluded = labels.resolve(each, layout.prefixes[group.group], layout.depth)
+        home = prefixes(profile.hi, depth)
+        moves = ~is_excluded & (prefixes(each.hi, depth) != home)
+        moving = np.flatnonzero(np.repeat(moves, counts))
+        # Numbers the identities through; they become those of the rows that move.
+        identity = np.repeat(np.flatnonzero(moves), counts[moves])
+        source = self._snapshot.sources(group.number, rows)
+        is_there = source[moving] != GONE
+        if not is_there.all():
+            moving, identity = moving[is_there], identity[is_there]
+        if not len(moving):
+            return None
+        row_home = home.astype(np.uint16)[identity]
+        order = np.argsort(row_home, kind="stable")  # sixteen bits are sorted by counting
+        moving, identity = moving[order], identity[order]
+        profiles = profile.at(identity)
+        added = {
+            PROFILE_HI: pa.array(profiles.hi),
+            PROFILE_LO: pa.array(profiles.lo),
+            ORIGIN: pa.array(source[moving].astype(np.int32)),
+        }
+        columns = [
+            added[field.name]
+            if field.name in added
+            else self._taken(field, rows, moving, group.number)
+            for field in self._schema
+        ]
+        return _Moved(
+            rows=pa.RecordBatch.from_arrays(columns, schema=self._schema), home=row_home[order]
+        )
+
+    def _taken(self, field: pa.Field, rows: pa.Table, moving: Ints, number: int) -> Column:
+        """Give a column of a group at some rows, as the run has it."""
+        name, type = field.name, field.type
+        if name not in rows.schema.names:
+            return pa.nulls(len(moving), type)
+        taken = pc.take(rows.column(name).chunk(0), pa.array(moving), boundscheck=False)
+        if name in self._vocabulary.words:
+            return self._vocabulary.numbered(name, self._places[number], taken)
+        if name in self._dictionaries:
+            dictionary = self._dictionaries[name]
+            codes = pc.index_in(taken.dictionary, value_set=dictionary).take(taken.indices)
+            return pa.DictionaryArray.from_arrays(codes.cast(type.index_type), dictionary)
+        return widened(taken, type)
+
+
+def _united(dictionaries: Iterator[Column | None]) -> Column:
+    return pc.unique(pa.chunked_array([each for each in dictionaries if each is not None]))

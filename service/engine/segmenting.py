@@ -15,11 +15,11 @@ from service.engine.orders import Answer, Done, Progress, SegmentationOrder, Seg
 from service.engine.own_memberships import SCHEMA, rows_of
 from service.engine.plan import Plan, load_plan, make_plan
 from service.engine.ranking import Bools, Ints
-from service.engine.side_by_side import side_by_side
+from service.engine.side_by_side import Note, side_by_side
 from service.engine.slices import Opening
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import MAX_DEPTH, StoreFileWriter
-from service.engine.task import Note
+from service.engine.vocabularies import Vocabularies
 from service.storage.files import Files
 
 #: Rules whose members are counted at once: of a slice of 100,000 profiles they are 50 MB.
@@ -31,11 +31,13 @@ Report = Callable[[Progress], None]
 
 def segment(order: SegmentationOrder, files: Files, send: Send, report: Report) -> None:
     """Do an order: send the plan, what each task found out, and the end."""
-    planned = make_plan(order.export, files, report)
+    snapshot = Snapshot(order.export)
+    vocabularies = Vocabularies(snapshot, files)
+    planned = make_plan(order.export, files, report, vocabularies)
     send(planned)
     plan = load_plan(planned.key, files)
     numbers = list(range(plan.task_count))
-    opening = Opening(Snapshot(order.export), plan, files)
+    opening = Opening(snapshot, plan, files, vocabularies)
     course = Course(plan, numbers, (), report)
 
     def run(number: int, note: Note) -> Segmented:

@@ -18,11 +18,12 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from service.engine.leash import die_with_parent
-from service.engine.task import Note
 
 T = TypeVar("T")
 
 _Pipe: TypeAlias = "Connection[Any, Any]"
+#: Is told, after every slice, the profiles in it and the bytes written since the slice before.
+Note = Callable[[int, int], None]
 #: Does the task with a number.
 Run = Callable[[int, Note], T]
 

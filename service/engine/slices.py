@@ -17,17 +17,17 @@ import pyarrow as pa
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, arrow_type
 from service.engine.columns import Number, Stack
-from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of, open_labels
+from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of, open_labels
 from service.engine.marks import marks
 from service.engine.mentions import told_once
 from service.engine.orders import GONE
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
-from service.engine.ranking import Bools, Ints, Keys, Uint64s
+from service.engine.ranking import Bools, Ints, Keys, Uint64s, run_starts
 from service.engine.scatter import ORIGIN
 from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import MARK, StoreFile, prefixes
-from service.engine.vocabulary import Vocabulary
+from service.engine.vocabularies import Vocabularies
 from service.storage.files import Files
 
 
@@ -82,15 +82,19 @@ class Rows:
 class Opening:
     """What all readers of the slices of one plan have in common."""
 
-    def __init__(self, snapshot: Snapshot, plan: Plan, files: Files) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        plan: Plan,
+        files: Files,
+        vocabularies: Vocabularies | None = None,
+    ) -> None:
+        """Prepare; who made the plan has the vocabularies of its snapshot already."""
         self.snapshot = snapshot
         self.plan = plan
         self.files = files
-        #: Made once, because to unite the words of all files takes as long as to merge a slice.
-        self.vocabularies = {
-            kind: Vocabulary(self.store_files(kind), snapshot.columns(kind), snapshot.order.threads)
-            for kind in READ
-        }
+        vocabularies = vocabularies or Vocabularies(snapshot, files)
+        self.vocabularies = {kind: vocabularies.of(kind) for kind in READ}
 
     def store_files(self, kind: StoreFileKind) -> list[StoreFile]:
         """Open the files of a kind: the snapshot's in their order, then the plan's runs."""
@@ -98,11 +102,17 @@ class Opening:
         keys += [run.key for run in self.plan.runs if run.kind is kind]
         return [StoreFile(self.files.open(key)) for key in keys]
 
+    def labels(self) -> Labels | None:
+        """Open the labelling, for one thread; None where every identity is a profile by itself."""
+        limit = self.snapshot.order.identities_per_profile
+        return open_labels(self.plan.labels, self.files, limit)
+
 
 class SliceReader:
     """Reads the slices of one kind of files, in ascending order, for one thread."""
 
-    def __init__(self, kind: StoreFileKind, opening: Opening) -> None:
+    def __init__(self, kind: StoreFileKind, opening: Opening, labels: Labels | None = None) -> None:
+        """Prepare; readers of one thread should be given the same open ``labels`` of the plan."""
         snapshot, plan = opening.snapshot, opening.plan
         self._snapshot = snapshot
         self._depth = plan.depth
@@ -110,9 +120,7 @@ class SliceReader:
         self._numbers = snapshot.numbers(kind)
         self._files = opening.store_files(kind)
         self._vocabulary = opening.vocabularies[kind]
-        self._labels = open_labels(
-            plan.labels, opening.files, snapshot.order.identities_per_profile
-        )
+        self._labels = labels or opening.labels()
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
@@ -180,7 +188,11 @@ class SliceReader:
         return self._vocabulary.readable(place, rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
+        """Give the profile of each row, and whether it is at home where the row lies."""
         if self._labels is None:
             return keys, np.ones(len(keys), np.bool_)
-        profile, is_excluded = self._labels.resolve(keys, prefix, self._depth)
-        return profile, ~is_excluded & (prefixes(profile.hi, self._depth) == prefix)
+        heads = run_starts(keys.hi, keys.lo)
+        counts = np.diff(heads, append=len(keys))
+        profile, is_excluded = self._labels.resolve(keys.at(heads), prefix, self._depth)
+        stays = ~is_excluded & (prefixes(profile.hi, self._depth) == prefix)
+        return profile.at(np.repeat(np.arange(len(heads)), counts)), np.repeat(stays, counts)

@@ -108,7 +108,7 @@ class StoreFileWriter:
 
     def __init__(
         self,
-        sink: Sink,
+        sink: Sink | pa.NativeFile,
         schema: pa.Schema,
         *,
         depth: int,
@@ -139,7 +139,9 @@ class StoreFileWriter:
         ]
         self._schema = pa.schema(fields)
         self._dictionaries = dict(self._words)
-        self._writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), self._schema)
+        if not isinstance(sink, pa.NativeFile):
+            sink = pa.PythonFile(sink, mode="w")
+        self._writer = pa.ipc.new_file(sink, self._schema)
 
     def write(self, prefix: int, rows: pa.Table) -> None:
         """Write the rows of one prefix, sorted by key, as one group; none, when there are none.
@@ -324,11 +326,9 @@ class StoreFile:
         """Read columns of one group; those that the file lacks are left out."""
         return self._plain(self._read(number, number + 1, columns))
 
-    def read_rows(
-        self, number: int, rows: npt.NDArray[np.int64], columns: Sequence[str]
-    ) -> pa.Table:
-        """Read columns of some rows of one group, by their places; of others no word is spelt."""
-        return self._plain(self._read(number, number + 1, columns).take(pa.array(rows)))
+    def worded_group(self, number: int) -> pa.Table:
+        """Describe one group whole, with dictionaries where texts are words; nothing is read."""
+        return pa.Table.from_batches([self._arrow.get_batch(number)], self._last.schema)
 
     def slice(self, prefix: int, depth: int, columns: Sequence[str]) -> pa.Table:
         """Read all rows whose key has the prefix, sorted as in the file.

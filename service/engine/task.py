@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 
 from service.engine.merging import Merge
 from service.engine.orders import ExportOrder, Part
 from service.engine.plan import Plan
+from service.engine.side_by_side import Note
 from service.engine.slices import Opening
 from service.engine.table_files import TableWriter, writing_table_part
 from service.engine.tallies import Tally
 from service.engine.writer import PartWriter, writing_part
 from service.storage.files import Files, Writing
-
-#: Is told, after every slice, the profiles in it and the bytes written since the slice before.
-Note = Callable[[int, int], None]
 
 
 def run_task(

@@ -2,7 +2,8 @@
 
 A text that all files store as words stays numbers from the files to the part: rows are picked by
 number, and the part's dictionary is the vocabulary's. It is the same for every task, so that
-where the key space is cut changes nothing.
+where the key space is cut changes nothing. What was made of the files, such as the runs of a
+plan, holds the vocabulary's numbers and no words: its places are those after the files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 from service.engine.arrow_types import Chunks, Column
 from service.engine.ranking import Bools, Ints
-from service.engine.store_files import StoreFile
+from service.engine.store_files import StoreFile, code_type
 
 #: Distinct words of one column. Parts have them all in every row group, so they should be few
 #: beside a row group's rows.
@@ -38,7 +39,7 @@ class Vocabulary:
         #: Of every text that is kept as numbers.
         self.words: dict[str, Column] = {}
         self._numbers: dict[str, npt.NDArray[np.int32]] = {}
-        #: By file: where its numbers begin.
+        #: By file: where its numbers begin; last, where those of no file do.
         self._firsts: dict[str, Ints] = {}
         self._worded = [frozenset(file.layout.worded) for file in files]
         found = {name: _words_in(files, name) for name in columns}
@@ -55,12 +56,17 @@ class Vocabulary:
             if len(chunks[0].dictionary) > MOST_WORDS:
                 continue
             self.words[name] = chunks[0].dictionary
-            self._numbers[name] = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+            # Behind those of the files' words, what is made of the files finds its own numbers.
+            numbers = [chunk.indices.to_numpy() for chunk in chunks]
+            same = np.arange(len(self.words[name]), dtype=np.int32)
+            self._numbers[name] = np.concatenate([*numbers, same])
             counts = [len(own.get(number, ())) for number in range(len(files))]
             self._firsts[name] = np.concatenate(([0], np.cumsum(counts)))
 
     def readable(self, file: int, rows: pa.Table) -> pa.Table:
         """Give rows of a file, by its place, with texts for words the vocabulary does not have."""
+        if file >= len(self._worded):
+            return rows
         plain = self._worded[file] - self.words.keys()
         if not plain.intersection(rows.schema.names):
             return rows
@@ -88,11 +94,21 @@ class Vocabulary:
         return Worded(
             codes=np.concatenate([codes for _, codes in own] or [np.empty(0, np.uint8)]),
             place=place,
-            firsts=self._firsts[name][[file for file, _ in columns]],
+            firsts=self._firsts[name][[min(file, len(self._worded)) for file, _ in columns]],
             numbers=self._numbers[name],
             is_valid=is_valid,
             words=self.words[name],
         )
+
+    def numbered(self, name: str, file: int, column: Column) -> Column:
+        """Give words of a file as what is made of the files holds them: as plain numbers."""
+        first, stop = self._firsts[name][file : file + 2]
+        type = code_type(self.words[name])
+        bitmap, codes = _codes(column)
+        own = self._numbers[name][first:stop].astype(type.to_pandas_dtype())
+        # What lies under a null may be no code at all.
+        numbers = own.take(codes, mode="clip") if len(own) else np.zeros(len(column), own.dtype)
+        return pa.array(numbers, mask=~bitmap if column.null_count else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +148,10 @@ class Worded:
 
 
 def _codes(chunk: Column) -> tuple[Bools | bool, npt.NDArray[np.integer]]:
-    """Give which values of a dictionary are there, and their codes, without copying these."""
+    """Give which values of a column of codes are there, and these, without copying them."""
     bitmap, codes = chunk.buffers()
-    size = chunk.type.index_type.bit_width // 8
+    type = chunk.type.index_type if pa.types.is_dictionary(chunk.type) else chunk.type
+    size = type.bit_width // 8
     own = np.frombuffer(codes, f"u{size}", len(chunk), chunk.offset * size)
     if bitmap is None or not chunk.null_count:
         return True, own

@@ -144,6 +144,23 @@ class Files:
         finally:
             partial.unlink(missing_ok=True)
 
+    @contextmanager
+    def create_passing(self, key: str) -> Iterator[pa.NativeFile]:
+        """Write a new file that nobody needs after a loss of power; it is not forced to the disk.
+
+        It appears under its key when the block ends, or never. Whoever looks for it later has to
+        ask :func:`this_boot` whether the machine has been running ever since.
+        """
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        try:
+            with pa.OSFile(str(partial), "wb") as file:
+                yield file
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
     def open(self, key: str) -> Mapped:
         """Open a stored file for random reading, mapped into memory.
 
@@ -215,3 +232,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def this_boot() -> str | None:
+    """Name the time since the machine was started; null where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None

@@ -113,6 +113,26 @@ def test_a_plan_that_is_gone_is_refused(store):
         load_plan("nowhere/plan.json", store.files)
 
 
+def test_a_plan_whose_moved_rows_are_gone_is_not_gone_on_from(store, order):
+    plan = load_plan(make_plan(order, store.files, silent).key, store.files)
+    plan.check_is_whole(store.files)
+    assert store.files.delete(plan.runs[-1].key)
+    with pytest.raises(PlanMismatch, match="gone"):
+        plan.check_is_whole(store.files)
+
+
+@pytest.mark.parametrize("boot", ["another", None])
+def test_moved_rows_are_not_relied_on_once_the_machine_was_started_anew(
+    store, order, boot, monkeypatch
+):
+    plan = load_plan(make_plan(order, store.files, silent).key, store.files)
+    monkeypatch.setattr("service.engine.plan.this_boot", lambda: boot)
+    with pytest.raises(PlanMismatch, match="started anew"):
+        plan.check_is_whole(store.files)
+    nothing_moved = plan.model_copy(update={"runs": ()})
+    nothing_moved.check_is_whole(store.files)
+
+
 def test_a_plan_for_another_order_is_refused(store, order):
     plan = load_plan(make_plan(order, store.files, silent).key, store.files)
     other = order.model_copy(update={"events": EventChoice(ingested_after=day(1))})

@@ -57,6 +57,20 @@ def test_a_key_is_found_only_where_both_halves_match(wanted, among):
     assert places(keys_of(wanted), known).tolist() == want
 
 
+@pytest.mark.parametrize("spread", [2**63, 2**20, 2**9])
+def test_keys_are_found_however_they_crowd(spread):
+    draw = np.random.default_rng(spread % 97)
+    near, far = draw.integers(0, spread, 900, np.uint64), draw.integers(0, WORD, 100, np.uint64)
+    hi = np.concatenate([near, far + np.uint64(1)])
+    known, _ = distinct(Keys(hi, draw.integers(0, 3, 1000, np.uint64)))
+    wanted = Keys(
+        np.concatenate([known.hi, hi, hi + np.uint64(1)]),
+        np.concatenate([known.lo, draw.integers(0, 4, 2000, np.uint64)]),
+    )
+    where = {key: at for at, key in enumerate(pairs_in(known))}
+    assert places(wanted, known).tolist() == [where.get(key, -1) for key in pairs_in(wanted)]
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.tuples(halves, halves)), max_size=40))
 def test_numbered_keys_are_sorted_by_number_then_key(rows):
     order = grouped(np.array([n for n, _ in rows], np.int64), keys_of([key for _, key in rows]))

@@ -1,5 +1,6 @@
 import hashlib
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,6 +38,17 @@ def test_a_file_is_there_when_it_is_whole_and_not_before(tmp_path):
         assert not files.exists("folder/some")
         assert list(files.keys()) == []
     assert list(files.keys()) == ["folder/some"]
+
+
+def test_a_passing_file_is_there_when_it_is_whole_and_not_before(tmp_path):
+    files = Files(tmp_path)
+    with files.create_passing("folder/some") as sink:
+        sink.write(b"all of it")
+        assert not files.exists("folder/some")
+    assert files.open("folder/some").read() == b"all of it"
+    with suppress(ZeroDivisionError), files.create_passing("folder/other") as sink:
+        sink.write(bytes(1 // 0))
+    assert list(files.below("folder")) == ["folder/some"]
 
 
 def test_a_process_that_dies_while_writing_leaves_nothing_under_the_key(tmp_path):
