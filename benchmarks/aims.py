@@ -60,8 +60,9 @@ def _beside_none(scenario: str) -> Callable[[Results], float | None]:
 
 
 def _peak(results: Results) -> float | None:
+    """Of all processes together, and whoever measures: tasks have processes of their own."""
     row = results.row("none", OURS)
-    return row.peak_bytes / GB if row else None
+    return row.tree_bytes / GB if row else None
 
 
 def _promotion_rate(results: Results) -> float | None:
@@ -78,7 +79,7 @@ AIMS = (
         at_most=1.8,
     ),
     Aim(
-        asked="peak memory of the engine child at most 1.2 GB",
+        asked="peak memory of the engine's processes at most 1.2 GB",
         figure=_peak,
         at_most=1.2,
         spelt="{:.2f} GB",
