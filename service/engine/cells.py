@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.engine.arrow_types import Column
-from service.engine.ranking import Bools
+from service.engine.ranking import Bools, Ints
 
 #: What a spreadsheet takes for a formula when it is the first character of a cell.
 _STARTS_FORMULA = np.isin(np.arange(256), list(b"=+-@\t\r"))
@@ -109,13 +109,14 @@ def _is_formula(column: Column) -> Bools:
     return is_formula
 
 
-def _text(column: Column) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.uint8]]:
+def _text(column: Column) -> tuple[Ints, npt.NDArray[np.uint8]]:
     """Give where the texts of a column begin, and the end of the last; and all of their bytes."""
     _, offsets, data = column.buffers()
     type = np.int64 if pa.types.is_large_string(column.type) else np.int32
     if not len(column) or data is None:
-        return np.zeros(len(column) + 1, type), np.empty(0, np.uint8)
-    ends = np.frombuffer(offsets, type)[column.offset : column.offset + len(column) + 1]
+        return np.zeros(len(column) + 1, np.int64), np.empty(0, np.uint8)
+    own = slice(column.offset, column.offset + len(column) + 1)
+    ends = np.frombuffer(offsets, type)[own].astype(np.int64)
     return ends, np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
 
 

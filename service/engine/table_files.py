@@ -113,7 +113,7 @@ class TableWriter:
             return text
         raw = np.frombuffer(text, np.uint8)
         if raw.max(initial=0) <= _LAST_OF_ASCII:
-            return text if charset in _HAS_ASCII else memoryview(raw.astype("<u2")).cast("B")
+            return text if charset in _HAS_ASCII else raw.astype("<u2").data.cast("B")
         try:
             return str(text, "utf-8").encode(_CODEC[charset])
         except UnicodeEncodeError:
