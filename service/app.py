@@ -6,6 +6,7 @@ the dialect refuses is answered in its words; the caller is identified.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -178,7 +179,7 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
             response = await _answered(request, handler)
             status = response.status
             sent_bytes = _body_bytes(response)
-        except ConnectionError:
+        except (ConnectionError, asyncio.CancelledError):
             status = _CALLER_WENT_AWAY
             raise
         else:
