@@ -67,6 +67,6 @@ def test_every_surface_is_independent_of_the_others():
     # graphql is the other half of growingio: both speak of the same places in the same words.
     shared = {
         f"service.surfaces.{each}"
-        for each in ("creating", "graphql", "http", "ranges", "refusals", "sending")
+        for each in ("creating", "graphql", "http", "permitting", "ranges", "refusals", "sending")
     }
     assert surfaces == modules_in("service/surfaces") - shared
