@@ -106,7 +106,7 @@ class RebuildStore:
                     id=BatchId(row["batch_id"]),
                     is_upsert=row["is_upsert"],
                     kinds=frozenset(map(StoreFileKind, row["kinds"])),
-                    files=await self._files(row["batch_id"]),
+                    files=await self._files(job.scope, row["batch_id"]),
                 )
                 for row in rows
             ]
@@ -145,8 +145,8 @@ class RebuildStore:
         assert job.snapshot is not None
         await LabellingStore(self._db).discard_before(job.scope, job.snapshot)
 
-    async def _files(self, batch_id: str) -> tuple[OwnFile, ...]:
-        rows = await SQL["dataset_files"].rows(self._db, batch_id=batch_id)
+    async def _files(self, scope: Scope, batch_id: str) -> tuple[OwnFile, ...]:
+        rows = await SQL["dataset_files"].rows(self._db, **_of(scope), batch_id=batch_id)
         return tuple(OwnFile(**row) for row in rows)
 
 

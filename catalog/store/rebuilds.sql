@@ -87,7 +87,11 @@ SELECT source.batch_id, source.is_upsert, array_agg(DISTINCT lacking.kind) AS ki
 
 -- name: dataset_files
 -- The files of a batch that readers of its data set find, or would find if it were active.
-SELECT name, key, size_bytes FROM dataset_files WHERE batch_id = :batch_id ORDER BY number
+SELECT dataset_files.name, dataset_files.key, dataset_files.size_bytes
+  FROM dataset_files JOIN batches ON batches.id = dataset_files.batch_id
+ WHERE batches.id = :batch_id
+   AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
+ ORDER BY dataset_files.number
 
 -- name: strangers
 -- Whether files that hold one of some batches hold another, too, that counts after a commit.

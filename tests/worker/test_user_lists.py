@@ -53,6 +53,18 @@ def an_order(**told):
     }
 
 
+#: Numbers that another job gave.
+THEIRS = NewNumbering(
+    commit=0,
+    key="theirs",
+    size_bytes=1,
+    row_count=1,
+    merged_key="theirs.merged",
+    merged_count=0,
+    next_number=100,
+)
+
+
 async def a_list(db, scope, **told):
     await JobStore(db).submit(
         scope,
@@ -142,16 +154,7 @@ async def test_the_next_list_goes_on_from_the_numbers_of_the_last(database, db, 
 
 async def test_who_is_overtaken_in_giving_numbers_plans_again_on_top(database, db, scope):
     async def another_job():
-        made = NewNumbering(
-            commit=0,
-            key="theirs",
-            size_bytes=1,
-            row_count=1,
-            merged_key="theirs.merged",
-            merged_count=0,
-            next_number=100,
-        )
-        assert await NumberingStore(db).save(scope, made, base_key=None)
+        assert await NumberingStore(db).save(scope, THEIRS, base_key=None)
 
     engine = Engine(another_job)
     job = await a_list(db, scope)
@@ -169,16 +172,7 @@ async def test_who_is_overtaken_in_giving_numbers_plans_again_on_top(database, d
 async def test_who_shows_no_numbers_goes_on_though_others_gave_some_meanwhile(db, scope):
     job = await a_list(db, scope)
     numbers = NumberingStore(db)
-    theirs = NewNumbering(
-        commit=0,
-        key="theirs",
-        size_bytes=1,
-        row_count=1,
-        merged_key="theirs.merged",
-        merged_count=0,
-        next_number=100,
-    )
-    assert await numbers.save(scope, theirs, base_key=None)
+    assert await numbers.save(scope, THEIRS, base_key=None)
     made = orders.NewNumbering(
         key="ours",
         size_bytes=1,
