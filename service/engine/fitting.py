@@ -63,7 +63,7 @@ def below(path: str, name: str) -> str:
 
 def fit(column: Column, field: Field, path: str, misfits: list[Misfit]) -> Column:
     """Convert a column to the type of a field; what cannot be becomes null and is noted."""
-    if pt.is_null(column.type):
+    if column.null_count == len(column):
         return pa.nulls(len(column), arrow_type(field))
     if field.kind is Kind.IDENTITY_MAP:
         maps = fit(column, known_maps.spelt_out(field), path, misfits)
