@@ -13,6 +13,9 @@ from scipy.sparse.csgraph import connected_components
 
 from service.engine.ranking import Bools
 
+#: Stars, chains and small circles are joined by then, however many there are.
+ROUNDS = 6
+
 #: Numbers of identities: 32 bits as long as they suffice.
 Numbers = npt.NDArray[np.integer]
 
@@ -45,13 +48,8 @@ class Components:
         roots = np.flatnonzero(is_joined)
         place = np.empty_like(self.smallest)
         place[roots] = np.arange(len(roots))
-        graph = coo_array(
-            (np.ones(len(here), np.int8), (place[here], place[there])), (len(roots), len(roots))
-        )
-        count, component = connected_components(graph, directed=False)
-        first = np.empty(count, np.int64)
-        first[component[::-1]] = np.arange(len(roots))[::-1]  # the last assignment stays
-        self.smallest[roots] = roots[first[component]]
+        least = _least(place[here], place[there], len(roots))
+        self.smallest[roots] = roots[least]
         self.smallest = self.smallest[self.smallest]
 
     def sizes(self) -> Numbers:
@@ -71,3 +69,34 @@ class Components:
         chosen[self.smallest[main]] = main  # the last assignment stays: the smallest
         representatives: Numbers = chosen[self.smallest]
         return representatives
+
+
+def _least(here: Numbers, there: Numbers, count: int) -> Numbers:
+    """Give for each number below ``count`` the least of its component; links are between others.
+
+    In each round every number that is linked with a smaller one takes the least of these, and
+    what that one took in turn. Nearly always two or three rounds leave nothing to join.
+    """
+    least: Numbers = np.arange(count, dtype=here.dtype)
+    for _ in range(ROUNDS):
+        np.minimum.at(least, np.maximum(here, there), np.minimum(here, there))
+        least = _followed(least)
+        here, there = least[here], least[there]
+        is_apart = here != there
+        here, there = here[is_apart], there[is_apart]
+        if not len(here):
+            return least
+    graph = coo_array((np.ones(len(here), np.int8), (here, there)), (count, count))
+    component_count, component = connected_components(graph, directed=False)
+    first = np.empty(component_count, here.dtype)
+    first[component[::-1]] = np.arange(count, dtype=here.dtype)[::-1]  # the last assignment stays
+    return first[component][least]
+
+
+def _followed(least: Numbers) -> Numbers:
+    """Follow each number to the end: to one that stands for itself."""
+    while True:
+        further = least[least]
+        if np.array_equal(further, least):
+            return least
+        least = further

@@ -106,6 +106,8 @@ class Plan(Document):
     #: Key of the numbering; null when the export shows no numbers of profiles.
     numbers: str | None = None
     runs: tuple[Run, ...] = ()
+    #: Runs have all that identities files say, and these are not read.
+    unites_mentions: bool = False
     #: Names the time since the machine was started that wrote the runs. They are not forced to the
     #: disk, which took longer than to write them: after a loss of power they may not be whole.
     boot: str | None = None
@@ -277,7 +279,12 @@ def _stitched(
         report(Progress(phase="planning", done=len(written), total=count + 1))
     # In an order that does not depend on who was first.
     all_runs = tuple(run for number in sorted(written) for run in written[number])
-    return plan.model_copy(update={"runs": all_runs, "boot": this_boot()}), numbering
+    moved = {
+        "runs": all_runs,
+        "unites_mentions": scatter.unites_mentions,
+        "boot": this_boot(),
+    }
+    return plan.model_copy(update=moved), numbering
 
 
 def _unheard(_profiles: int, _bytes: int) -> None:

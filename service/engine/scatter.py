@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +21,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
 from service.engine.columns import widened
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
+from service.engine.moved_rows import ADDED, ORIGIN, Moved
 from service.engine.orders import GONE
 from service.engine.ranking import Ints, run_starts
 from service.engine.snapshot import READ, Snapshot
@@ -32,20 +33,18 @@ from service.engine.store_files import (
     first_key,
     prefixes,
 )
+from service.engine.united_mentions import MentionReader, can_be_united
 from service.engine.vocabularies import Vocabularies
 from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
-
-#: Column of runs: the number of the source that a row came from, in the snapshot.
-ORIGIN = "_origin"
 
 #: Runs are of so many slices' size: each is a piece more in every slice, and two threads that
 #: hold one each still take less than they do when they merge.
 RUN_SLICES = 2
 #: One thread reads so many slices' size in a row, and has two runs to write at most, or three.
 PORTION_SLICES = 4
-
-_ADDED = {PROFILE_HI: pa.uint64(), PROFILE_LO: pa.uint64(), ORIGIN: pa.int32()}
+#: Of identities, of which few rows remain, one thread reads less in a row.
+MENTIONS_SLICES = 2
 
 
 class _Group(NamedTuple):
@@ -75,12 +74,16 @@ class _Portion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Moved:
-    """Rows of one group that must move, by the prefix where their profile is at home."""
+class _Mentions:
+    """What one thread takes in hand of the files of identities, where these are united."""
 
-    rows: pa.RecordBatch
-    #: Ascending.
-    home: npt.NDArray[np.uint16]
+    #: Names the runs.
+    number: int
+    #: Of the depth of slices.
+    prefixes: range
+    size_bytes: int
+
+    kind: ClassVar = StoreFileKind.IDENTITIES
 
 
 class Scatter:
@@ -105,7 +108,14 @@ class Scatter:
         self._files = files
         for kind in READ:
             vocabularies.of(kind)
-        portions = [portion for kind in READ for portion in self._portions(kind)]
+        #: Runs have all that identities files say; see :mod:`~service.engine.united_mentions`.
+        self.unites_mentions = depth > 0 and can_be_united(snapshot)
+        portions: list[_Portion | _Mentions] = []
+        for kind in READ:
+            if kind is StoreFileKind.IDENTITIES and self.unites_mentions:
+                portions += self._mentions()
+            else:
+                portions += self._portions(kind)
         self._in_hand = sorted(portions, key=lambda portion: -portion.size_bytes)
 
     @property
@@ -146,14 +156,36 @@ class Scatter:
             for number, groups in enumerate(portions)
         ]
 
-    def _scattered(self, portion: _Portion) -> list[str]:
+    def _mentions(self) -> list[_Mentions]:
+        """Share the prefixes out under which identities files say something."""
+        columns = self._snapshot.columns(StoreFileKind.IDENTITIES)
+        size_bytes = sum(
+            group.size_bytes
+            for number in self._snapshot.numbers(StoreFileKind.IDENTITIES)
+            for group in self._open(number).groups(columns)
+        )
+        most_bytes = MENTIONS_SLICES * self._snapshot.order.slice_size_bytes
+        count = min(1 << self._depth, -(-size_bytes // most_bytes))
+        bounds = [(number << self._depth) // count for number in range(count + 1)]
+        return [
+            _Mentions(number=number, prefixes=range(*within), size_bytes=size_bytes // count)
+            for number, within in enumerate(pairwise(bounds))
+        ]
+
+    def _reader(self, portion: _Portion | _Mentions) -> _Reader | MentionReader:
+        words = self._vocabularies.of(portion.kind)
+        if isinstance(portion, _Mentions):
+            return MentionReader(portion.prefixes, self._snapshot, words, self._files)
+        return _Reader(portion, self._snapshot, words, self._files)
+
+    def _scattered(self, portion: _Portion | _Mentions) -> list[str]:
         """Write the runs of a portion."""
         runs: list[str] = []
-        reader = _Reader(portion, self._snapshot, self._vocabularies.of(portion.kind), self._files)
+        reader = self._reader(portion)
         labels = Labels(
             StoreFile(self._files.open(self._labels)), self._snapshot.order.identities_per_profile
         )
-        waiting: list[_Moved] = []
+        waiting: list[Moved] = []
         waiting_bytes = 0
         most_bytes = RUN_SLICES * self._snapshot.order.slice_size_bytes
         for moved in reader.moved(labels, self._depth):
@@ -166,7 +198,7 @@ class Scatter:
             runs.append(self._written(portion, len(runs), waiting))
         return runs
 
-    def _written(self, portion: _Portion, number: int, waiting: Sequence[_Moved]) -> str:
+    def _written(self, portion: _Portion | _Mentions, number: int, waiting: Sequence[Moved]) -> str:
         key = f"{self._folder}/runs/{portion.kind.value}-{portion.number:04d}-{number:05d}.arrow"
         prefixes_held = np.unique(np.concatenate([each.home for each in waiting]))
         starts = [np.searchsorted(each.home, prefixes_held, "left").tolist() for each in waiting]
@@ -218,9 +250,9 @@ class _Reader:
             for name in own
             if pa.types.is_dictionary(held[name])
         }
-        self._schema = pa.schema([*((n, held[n]) for n in own), *_ADDED.items()])
+        self._schema = pa.schema([*((n, held[n]) for n in own), *ADDED.items()])
 
-    def moved(self, labels: Labels, depth: int) -> Iterator[_Moved]:
+    def moved(self, labels: Labels, depth: int) -> Iterator[Moved]:
         """Yield what of each group lives elsewhere than its profile, at a depth of slices."""
         for group in self._groups:
             file = self._files[group.number]
@@ -230,7 +262,7 @@ class _Reader:
                 yield moved
             file.let_go()
 
-    def _moved(self, rows: pa.Table, group: _Group, labels: Labels, depth: int) -> _Moved | None:
+    def _moved(self, rows: pa.Table, group: _Group, labels: Labels, depth: int) -> Moved | None:
         layout = self._files[group.number].layout
         keys = keys_of(rows)
         # Rows of one identity lie together and have one home.
@@ -263,7 +295,7 @@ class _Reader:
             else self._taken(field, rows, moving, group.number)
             for field in self._schema
         ]
-        return _Moved(
+        return Moved(
             rows=pa.RecordBatch.from_arrays(columns, schema=self._schema), home=row_home[order]
         )
 

@@ -20,11 +20,11 @@ from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of, open_labels
 from service.engine.marks import marks
 from service.engine.mentions import told_once
+from service.engine.moved_rows import ORIGIN
 from service.engine.orders import GONE
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
 from service.engine.ranking import Bools, Ints, Keys, Uint64s, run_starts
-from service.engine.scatter import ORIGIN
 from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import MARK, StoreFile, prefixes
 from service.engine.vocabularies import Vocabularies
@@ -96,9 +96,15 @@ class Opening:
         vocabularies = vocabularies or Vocabularies(snapshot, files)
         self.vocabularies = {kind: vocabularies.of(kind) for kind in READ}
 
+    def numbers(self, kind: StoreFileKind) -> list[int]:
+        """Name the files of a kind of which any rows are read where they lie."""
+        if kind is StoreFileKind.IDENTITIES and self.plan.unites_mentions:
+            return []
+        return self.snapshot.numbers(kind)
+
     def store_files(self, kind: StoreFileKind) -> list[StoreFile]:
-        """Open the files of a kind: the snapshot's in their order, then the plan's runs."""
-        keys = [self.snapshot.files[number].key for number in self.snapshot.numbers(kind)]
+        """Open what is read of a kind: the snapshot's files in their order, then runs."""
+        keys = [self.snapshot.files[number].key for number in self.numbers(kind)]
         keys += [run.key for run in self.plan.runs if run.kind is kind]
         return [StoreFile(self.files.open(key)) for key in keys]
 
@@ -117,9 +123,12 @@ class SliceReader:
         self._snapshot = snapshot
         self._depth = plan.depth
         self._columns = (*snapshot.columns(kind), PROFILE_HI, PROFILE_LO, ORIGIN)
-        self._numbers = snapshot.numbers(kind)
+        self._numbers = opening.numbers(kind)
         self._files = opening.store_files(kind)
         self._vocabulary = opening.vocabularies[kind]
+        #: Of what is read, in the vocabulary; runs are behind all files of the snapshot there.
+        unread = len(snapshot.numbers(kind)) - len(self._numbers)
+        self._places = range(unread, unread + len(self._files))
         self._labels = labels or opening.labels()
 
     def read(self, prefix: int) -> Rows:
@@ -140,7 +149,7 @@ class SliceReader:
     def _slices(self, prefix: int) -> list[pa.Table]:
         for file in self._files:
             file.let_go()  # else all of them would be in memory in the end
-        return [self._slice(place, prefix) for place in range(len(self._files))]
+        return [self._slice(number, prefix) for number in range(len(self._files))]
 
     def _was_taken_back(self, slices: list[pa.Table]) -> bool:
         """Say whether any row of the snapshot's files is not there any more."""
@@ -162,7 +171,7 @@ class SliceReader:
         moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs]
         key = Keys.joined([home_keys, *(keys_of(rows) for rows in runs)])
         everything = Rows(
-            stack=Stack(slices, self._vocabulary, range(len(slices))),
+            stack=Stack(slices, self._vocabulary, self._places),
             at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
             key=key,
             profile=key if self._labels is None else Keys.joined([profiles, *moved]),
@@ -183,13 +192,13 @@ class SliceReader:
         """The words of those columns whose values come as dictionaries."""
         return self._vocabulary.words
 
-    def _slice(self, place: int, prefix: int) -> pa.Table:
-        rows = self._files[place].worded_slice(prefix, self._depth, self._columns)
-        return self._vocabulary.readable(place, rows)
+    def _slice(self, number: int, prefix: int) -> pa.Table:
+        rows = self._files[number].worded_slice(prefix, self._depth, self._columns)
+        return self._vocabulary.readable(self._places[number], rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
         """Give the profile of each row, and whether it is at home where the row lies."""
-        if self._labels is None:
+        if self._labels is None or not len(keys):
             return keys, np.ones(len(keys), np.bool_)
         heads = run_starts(keys.hi, keys.lo)
         counts = np.diff(heads, append=len(keys))

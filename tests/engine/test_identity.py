@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,11 @@ def test_a_long_chain_is_one_component_in_whatever_portions_it_comes():
     chain = [(n, n + 1) for n in range(NODES - 1)]
     portions = [chain[::2], chain[1::2][::-1]]
     assert components(*portions).smallest.tolist() == [0] * NODES
+
+
+@given(links)
+def test_what_no_round_has_joined_is_joined_all_the_same(links):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.engine.identity.ROUNDS", 1)
+        joined = components(links).smallest.tolist()
+    assert joined == [group[0] for group in members(links)]

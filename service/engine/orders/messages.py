@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from catalog.store_files import StoreFileKind
 
 #: Part of every plan: a plan made by another version is discarded, never continued.
-ENGINE_VERSION = "4"
+ENGINE_VERSION = "5"
 
 
 Document = dict[str, object]
