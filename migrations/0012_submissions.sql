@@ -49,10 +49,10 @@ COMMENT ON FUNCTION export_ground IS
     'of a schema of the union or a namespace the one, of a merge policy or the data set too the '
     'other. xmin is another after every change of a row.';
 
-CREATE FUNCTION submit_export(
+CREATE FUNCTION submit_exports(
     in_sandbox uuid, in_organisation text, to_dataset text, of_schema text, upon text,
-    wanted jsonb, by_actor text, in_request text,
-    new_batches text[], in_state text, in_format jsonb)
+    pinned jsonb, orders text[], selections text[], by_actors text[], in_requests text[],
+    new_batches text[], of_places integer[], at_places integer[], in_state text, in_format jsonb)
 RETURNS SETOF jobs
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,33 +71,41 @@ BEGIN
     END IF;
     PERFORM set_config('profile_exports.announcing', 'afterwards', true);
     RETURN QUERY
-    WITH submitted AS (
-        INSERT INTO jobs (sandbox_id, organisation_id, kind, dataset_id, "order", snapshot,
+    -- Ids are drawn first: what belongs to each job is told by its place among them.
+    WITH new AS MATERIALIZED (
+        SELECT nextval(pg_get_serial_sequence('jobs', 'id')) AS id, one.*
+          FROM unnest(orders, selections, by_actors, in_requests)
+               WITH ORDINALITY AS one (wanted, selection, actor, request, place)
+    ), submitted AS (
+        INSERT INTO jobs (id, sandbox_id, organisation_id, kind, dataset_id, "order", snapshot,
                           created_by, request_id)
-        VALUES (in_sandbox, in_organisation, 'export', to_dataset, wanted, ground.snapshot,
-                by_actor, in_request)
+        OVERRIDING SYSTEM VALUE
+        SELECT id, in_sandbox, in_organisation, 'export', to_dataset,
+               wanted::jsonb || jsonb_build_object('selection', selection::jsonb || pinned),
+               ground.snapshot, actor, request
+          FROM new
         RETURNING *
     ), noted AS (
         INSERT INTO job_events (job_id, event, state, attempt, actor)
-        SELECT id, 'submit', state, attempt, by_actor FROM submitted
+        SELECT id, 'submit', state, attempt, created_by FROM submitted
     ), opened AS (
         INSERT INTO batches (id, sandbox_id, organisation_id, dataset_id, state, input_format,
                              job_id, place, created_by, started_at)
-        SELECT new.id, sandbox_id, organisation_id, dataset_id, in_state, in_format,
-               submitted.id, new.place - 1, by_actor, now()
-          FROM submitted
-         CROSS JOIN unnest(new_batches) WITH ORDINALITY AS new (id, place)
+        SELECT batch.id, in_sandbox, in_organisation, to_dataset, in_state, in_format,
+               new.id, batch.place, new.actor, now()
+          FROM unnest(new_batches, of_places, at_places) AS batch (id, of_place, place)
+          JOIN new ON new.place = batch.of_place
     ), audited AS (
         INSERT INTO audit_entries (sandbox_id, organisation_id, actor, action, object_kind,
                                    object_id, request_id, details)
-        SELECT sandbox_id, organisation_id, by_actor, 'create', 'export_job', id::text,
-               in_request, jsonb_build_object('dataset', dataset_id)
-          FROM submitted
+        SELECT in_sandbox, in_organisation, actor, 'create', 'export_job', id::text, request,
+               jsonb_build_object('dataset', to_dataset)
+          FROM new
     )
-    SELECT * FROM submitted;
+    SELECT submitted.* FROM submitted JOIN new USING (id) ORDER BY new.place;
 END $$;
 
-COMMENT ON FUNCTION submit_export IS
-    'Queues an export job, opens the batches it will fill, and notes who asked, if what it rests '
-    'on still has the mark it was made upon; if not, nothing is done and no row answered. Workers '
-    'hear nothing of it: its caller tells them afterwards.';
+COMMENT ON FUNCTION submit_exports IS
+    'Queues export jobs to one data set, opens the batches they will fill, and notes who asked, if '
+    'what they rest on still has the mark it was made upon; if not, nothing is done and no row '
+    'answered. Workers hear nothing of it: its caller tells them afterwards.';

@@ -48,6 +48,7 @@ from service.operations.schema_parts import SchemaParts
 from service.operations.schemas import Schemas
 from service.operations.segment_jobs import SegmentJobs
 from service.operations.segments import Segments
+from service.operations.submissions import Submissions
 from service.operations.tokens import AUDIENCE, ISSUER, Tokens
 from service.operations.user_lists import UserLists
 from service.operations.users import Users
@@ -181,7 +182,7 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         data_access=DataAccess(database, files),
         datasets=Datasets(database),
         entities=entities,
-        export_jobs=ExportJobs(database, waiting_room, most_events=settings.limit.profile_events),
+        export_jobs=_export_jobs(database, waiting_room, settings),
         callers=callers,
         clients=Clients(database),
         hash_ids=ids,
@@ -206,6 +207,11 @@ def operations(database: Database, files: Files, settings: Settings) -> Operatio
         listed_users=listed_users,
         users=Users(database, files, entities, listed_users),
     )
+
+
+def _export_jobs(database: Database, waiting_room: WaitingRoom, settings: Settings) -> ExportJobs:
+    most_events = settings.limit.profile_events
+    return ExportJobs(database, Submissions(database, waiting_room, most_events=most_events))
 
 
 def _large_files(database: Database, files: Files, settings: Settings) -> LargeFiles:
@@ -337,6 +343,7 @@ def upkeep(deployed: Deployment, *, least_files: int | None = None) -> Upkeep:
         policy,
         horizon=settings.sweep.reverted,
         revertible=settings.compaction.revertible,
+        patience=settings.compaction.patience,
     )
 
 

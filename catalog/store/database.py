@@ -162,6 +162,10 @@ class Database:
             finally:
                 _AROUND.reset(before)
 
+    def is_together(self) -> bool:
+        """Whether this task is inside of :meth:`together`."""
+        return self._around() is not None
+
     def _around(self) -> Connection | None:
         """The transaction this task is in already, if it is one of this database."""
         task, database, connection = _AROUND.get()

@@ -91,6 +91,10 @@ class JobStore:
         assert row is not None
         return int(row["count"])
 
+    async def queue_up(self, scope: Scope) -> None:
+        """Wait for others who do so in this sandbox, and make others wait until the end."""
+        await SQL["queue_up"].row(self._db, sandbox_id=scope.sandbox_id)
+
     async def announce(self) -> None:
         """Tell workers that jobs wait which were submitted without a word."""
         await SQL["announce"].row(self._db)

@@ -122,6 +122,10 @@ SELECT count(*) AS count
            AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
          LIMIT :at_most) AS counted
 
+-- name: queue_up
+-- Lets those who add a job to a sandbox through one after the other until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtext('waiting jobs'), hashtext(:sandbox_id::uuid::text))
+
 -- name: announce
 -- Tells workers that jobs wait, whichever. It is no loss when that is lost, so nobody waits for
 -- the disk: a notice makes all commits behind it wait for its own.

@@ -24,12 +24,24 @@ REPLAYED = "Idempotent-Replayed"
 def creating(handler: Handler) -> Handler:
     """Make a handler that creates one that creates once. Its body must be a document."""
 
+    async def as_one(request: web.Request) -> web.StreamResponse:
+        return await request.app[OPERATIONS].retries.as_one(lambda: handler(request))
+
+    return _once(handler, keyless=as_one)
+
+
+def creating_by_itself(handler: Handler) -> Handler:
+    """As :func:`creating`, where the operation makes the answer in its own transaction."""
+    return _once(handler, keyless=handler)
+
+
+def _once(handler: Handler, *, keyless: Handler) -> Handler:
     @wraps(handler)
     async def once(request: web.Request) -> web.StreamResponse:
         request[BODY] = await document(request)
-        retries, attempt = request.app[OPERATIONS].retries, _attempt(request)
+        attempt = _attempt(request)
         if attempt is None:
-            return await retries.as_one(lambda: handler(request))
+            return await keyless(request)
 
         is_repeated = True
 
@@ -42,6 +54,7 @@ def creating(handler: Handler) -> Handler:
             headers = {name: value for name, value in response.headers.items() if name not in _OURS}
             return KeptAnswer(status=response.status, headers=headers, body=response.body)
 
+        retries = request.app[OPERATIONS].retries
         kept = await retries.once(create, attempt, by=request[CALLER])
         headers = {**kept.headers, **({REPLAYED: "true"} if is_repeated else {})}
         return web.Response(body=kept.body, status=kept.status, headers=headers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import asyncpg
@@ -22,7 +23,7 @@ from catalog.store.erasure import ErasureStore
 from catalog.store.jobs import JobStore
 from catalog.store.notices import LOOK_AGAIN, Notices
 from catalog.store.schemas import SchemaStore
-from catalog.store.submissions import Ground, SubmissionStore
+from catalog.store.submissions import Ground, Submission, SubmissionStore
 from catalog.store.sweeping import SweepingStore
 from service.operations.announcements import Announcements
 from tests.builders import a_dataset
@@ -58,14 +59,28 @@ async def look(db: Connection, scope: Scope, dataset_id: str) -> Ground:
 async def submit(
     db: Connection, by: Caller, dataset_id: str, mark: str, *, batch_count: int = 1
 ) -> ExportJob | None:
+    jobs = await submit_many(db, [a_submission(by, batch_count=batch_count)], dataset_id, mark)
+    return jobs[0] if jobs else None
+
+
+async def submit_many(
+    db: Connection, submissions: Sequence[Submission], dataset_id: str, mark: str
+) -> tuple[ExportJob, ...] | None:
     return await SubmissionStore(db).submit(
-        by,
+        submissions[0].by.scope,
+        submissions,
         dataset_id=dataset_id,
         schema_name=PROFILE_SCHEMA_NAME,
         mark=mark,
-        order={"echo": {}, "merge_policy_id": None, "merge_policy_version": None},
-        selection={"fields": ["_id"]},
         shapes=json.dumps({"namespaces": {"crm": "CRM"}}),
+    )
+
+
+def a_submission(by: Caller, *, field: str = "_id", batch_count: int = 1) -> Submission:
+    return Submission(
+        by=by,
+        order={"echo": {"fields": field}, "merge_policy_id": None, "merge_policy_version": None},
+        selection=json.dumps({"fields": [field]}),
         batch_count=batch_count,
     )
 
@@ -108,6 +123,35 @@ async def test_a_submission_is_a_job_with_its_batches_and_an_entry(
     opened = await db.fetch("SELECT id, place FROM batches ORDER BY place")
     assert [row["place"] for row in opened] == [0, 1, 2]
     assert tuple(row["id"] for row in opened) == job.batch_ids
+
+
+async def test_of_many_submissions_each_has_its_own_job_batches_and_entry(
+    db: Connection, by: Caller, destination: DatasetId
+):
+    people = [replace(by, client_id=ClientId(name), request_id=name) for name in "abc"]
+    asked = [
+        a_submission(person, field=person.client_id, batch_count=count)
+        for count, person in enumerate(people, 1)
+    ]
+    ground = await look(db, by.scope, destination)
+    jobs = await submit_many(db, asked, destination, ground.mark)
+    assert jobs is not None
+    assert await counts(db) == {"jobs": 3, "job_events": 3, "batches": 6, "audit_entries": 3}
+    for job, submission in zip(jobs, asked, strict=True):
+        id, name = job.job.id, submission.by.client_id
+        assert (job.job.created_by, job.job.request_id, job.echo) == (name, name, {"fields": name})
+        kept = await db.fetchval('SELECT "order" FROM jobs WHERE id = $1', id)
+        assert kept["selection"] == {"fields": [name], "namespaces": {"crm": "CRM"}}
+        opened = await db.fetch(
+            "SELECT id, created_by FROM batches WHERE job_id = $1 ORDER BY place", id
+        )
+        assert [tuple(row) for row in opened] == [(batch_id, name) for batch_id in job.batch_ids]
+        assert len(opened) == submission.batch_count
+        assert await db.fetchval("SELECT actor FROM job_events WHERE job_id = $1", id) == name
+        entry = await db.fetchrow(
+            "SELECT actor, request_id FROM audit_entries WHERE object_id = $1", str(id)
+        )
+        assert tuple(entry) == (name, name)
 
 
 @pytest.mark.parametrize("change", [change_schema, change_namespace, delete_dataset])

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from catalog.export_jobs import ExportJob
 from service.surfaces.adobe.wire import export_jobs as wire
 from service.surfaces.adobe.wire import export_listings as listings
-from service.surfaces.creating import creating
+from service.surfaces.creating import creating_by_itself
 from service.surfaces.http import CALLER, OPERATIONS, answer, query, read
 
 
-@creating
+@creating_by_itself
 async def submit(request: web.Request) -> web.Response:
     asked = await read(request, wire.NewExportJob)
-    job = await request.app[OPERATIONS].export_jobs.submit(asked.order(), by=request[CALLER])
+    return await request.app[OPERATIONS].export_jobs.submit(
+        asked.order(), by=request[CALLER], answered=_submitted
+    )
+
+
+def _submitted(job: ExportJob) -> web.Response:
     return answer(wire.job(job), headers={"X-Location": f"{wire.JOBS}/{job.job.id}"})
 
 
