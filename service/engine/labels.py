@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from service.engine.ranking import Bools, Ints, Keys, distinct, places
+from service.engine.ranking import Bools, Finder, Ints, Keys, distinct
 from service.engine.store_files import KEY_HI, KEY_LO, StoreFile
 from service.storage.files import Files
 
@@ -59,11 +59,10 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Labelled:
-    """The rows of a labelling under one prefix, all arrays parallel."""
+class _Strays:
+    """The identities under one prefix that do not stand for a profile; all is parallel."""
 
-    #: Ascending.
-    identity: Keys
+    identity: Finder
     profile: Keys
     #: Null when none is.
     is_excluded: Bools | None
@@ -75,33 +74,38 @@ class Labels:
     def __init__(self, file: StoreFile, identity_limit: int) -> None:
         self._file = file
         self._identity_limit = identity_limit
-        #: What was asked about last, and all that is labelled there.
-        self._last: tuple[int, int, _Labelled] | None = None
+        #: What was asked about last, and who is a stray there.
+        self._last: tuple[int, int, _Strays] | None = None
 
     def resolve(self, keys: Keys, prefix: int, depth: int) -> tuple[Keys, Bools]:
         """Give the profiles of keys under one prefix, and which of the keys are excluded."""
-        labelled = self._under(prefix, depth)
-        at = places(keys, labelled.identity)
+        strays = self._under(prefix, depth)
+        at = strays.identity.places(keys)
         found = np.flatnonzero(at >= 0)
         at = at[found]
         profile = Keys(keys.hi.copy(), keys.lo.copy())
-        profile.hi[found], profile.lo[found] = labelled.profile.hi[at], labelled.profile.lo[at]
+        profile.hi[found], profile.lo[found] = strays.profile.hi[at], strays.profile.lo[at]
         is_excluded = np.zeros(len(keys), np.bool_)
-        if labelled.is_excluded is not None:
-            is_excluded[found] = labelled.is_excluded[at]
+        if strays.is_excluded is not None:
+            is_excluded[found] = strays.is_excluded[at]
         return profile, is_excluded
 
-    def _under(self, prefix: int, depth: int) -> _Labelled:
-        """Read what is labelled under a prefix. Files are asked about one after another."""
+    def _under(self, prefix: int, depth: int) -> _Strays:
+        """Read who is a stray under a prefix. Files are asked about one after another."""
         if self._last is None or self._last[:2] != (prefix, depth):
             rows = self._file.slice(prefix, depth, _RESOLVING)
+            identity, profile = keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
             is_excluded = rows.column(IDENTITY_COUNT).to_numpy() > self._identity_limit
-            labelled = _Labelled(
-                identity=keys_of(rows),
-                profile=keys_of(rows, PROFILE_HI, PROFILE_LO),
+            at = np.flatnonzero(
+                (identity.hi != profile.hi) | (identity.lo != profile.lo) | is_excluded
+            )
+            is_excluded = is_excluded[at]
+            strays = _Strays(
+                identity=Finder(identity.at(at)),
+                profile=profile.at(at),
                 is_excluded=is_excluded if is_excluded.any() else None,
             )
-            self._last = (prefix, depth, labelled)
+            self._last = (prefix, depth, strays)
         return self._last[2]
 
     def excluded(self) -> Excluded:

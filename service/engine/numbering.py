@@ -18,7 +18,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.numbers import GIVEN, MERGED, NUMBER, ROW_BYTES, SCHEMA
 from service.engine.orders import GONE, NewNumbering
-from service.engine.ranking import Bools, Ints, Keys, distinct, places
+from service.engine.ranking import Bools, Finder, Ints, Keys, distinct, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
@@ -48,7 +48,7 @@ class _Slice:
     given: Ints
 
 
-@dataclass(slots=True)
+@dataclass
 class _Linked:
     """The profiles of several identities, by ascending representative, with their numbers."""
 
@@ -56,6 +56,22 @@ class _Linked:
     numbers: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     #: To which of the representatives the number was given just now.
     is_new: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    #: How many of the profiles stand before the slice that is being numbered.
+    before: int = 0
+
+    def __post_init__(self) -> None:
+        self._finder = Finder(self.profiles)
+
+    def of(self, profiles: Keys) -> Ints:
+        """Give the numbers of some of the profiles."""
+        numbers: Ints = self.numbers[self._finder.places(profiles)]
+        return numbers
+
+    def next_are_new(self, count: int) -> Bools:
+        """Say of so many profiles, in their order, whether their number was given just now."""
+        first = self.before
+        self.before += count
+        return self.is_new[first : self.before]
 
 
 class Numberer:
@@ -168,11 +184,9 @@ class Numberer:
 
     def _numbered(self, each: _Slice, linked: _Linked) -> pa.Table:
         numbers, given = np.zeros(len(each.keys), np.int64), each.given.copy()
-        at = places(each.profile.at(each.is_linked), linked.profiles)
-        numbers[each.is_linked] = linked.numbers[at]
-        stands = each.is_linked & _same(each.keys, each.profile)
-        own = places(each.keys.at(stands), linked.profiles)
-        is_new = np.flatnonzero(stands)[linked.is_new[own]]
+        numbers[each.is_linked] = linked.of(each.profile.at(each.is_linked))
+        stands = np.flatnonzero(each.is_linked & _same(each.keys, each.profile))
+        is_new = stands[linked.next_are_new(len(stands))]
         given[is_new] = numbers[is_new]
         alone = each.is_present & ~each.is_linked
         numbers[alone] = each.given[alone]

@@ -213,58 +213,84 @@ def places(keys: Keys, among: Keys) -> Ints:
 
     Both halves must match: an unknown key is never taken for its neighbour.
     """
-    if not len(among) or not len(keys):
-        return np.full(len(keys), -1)
-    heads = run_starts(keys.hi, keys.lo)
-    if len(heads) == len(keys):
-        return _places(keys, among)
-    return np.repeat(_places(keys.at(heads), among), np.diff(heads, append=len(keys)))
+    return Finder(among).places(keys)
 
 
-def _places(wanted: Keys, among: Keys) -> Ints:
-    at = _first_not_below(wanted.hi, among.hi)
-    if (among.hi[1:] == among.hi[:-1]).any():
-        last = len(among) - 1
-        while True:
-            after = np.minimum(at + 1, last)
-            is_before = (among.hi[at] == wanted.hi) & (among.lo[at] < wanted.lo)
-            is_before &= (after > at) & (among.hi[after] == wanted.hi)
-            if not is_before.any():
-                break
-            at += is_before
-    is_found = among.hi.take(at) == wanted.hi
-    is_found &= among.lo.take(at) == wanted.lo
-    at[~is_found] = -1
-    return at
+class Finder:
+    """Finds keys among others, as :func:`places` does; to be kept by who looks several times."""
 
+    def __init__(self, among: Keys) -> None:
+        """Take keys that ascend and are distinct."""
+        self.among = among
+        self._asked = 0
+        #: By their leading bits: where the first of ``among`` with them would be.
+        self._starts: npt.NDArray[np.signedinteger] | None = None
+        self._shift = np.uint64(0)
+        self._has_twins = bool((among.hi[1:] == among.hi[:-1]).any())
 
-def _first_not_below(wanted: Uint64s, among: Uint64s) -> Ints:
-    """Give the position of the first of ``among`` that is not below each, the last where all are.
+    def places(self, keys: Keys) -> Ints:
+        """Find each key: its position, or -1 where it is absent."""
+        if not len(self.among) or not len(keys):
+            return np.full(len(keys), -1)
+        heads = run_starts(keys.hi, keys.lo)
+        if len(heads) == len(keys):
+            return self._places(keys)
+        return np.repeat(self._places(keys.at(heads)), np.diff(heads, append=len(keys)))
 
-    Numbers that are spread evenly, as hashes are, lie about where their leading bits say. So most
-    are found by looking once or twice, where searching takes a dozen steps; it takes over where
-    numbers crowd.
-    """
-    if FEW * len(wanted) < len(among):
-        return np.minimum(np.searchsorted(among, wanted), len(among) - 1)
-    first, last = among[0], among[-1]
-    # Two to four times as many buckets as numbers: most hold one at most.
-    width = len(among).bit_length() + 1
-    shift = np.uint64(max(0, int(last - first).bit_length() - width))
-    counts = np.bincount(((among - first) >> shift).view(np.int64), minlength=1 << width)
-    starts = np.zeros(len(counts) + 1, np.int32 if len(among) <= _MOST_INT32 else np.int64)
-    np.cumsum(counts, out=starts[1:])
-    within = np.clip(wanted, first, last)
-    at: Ints = starts.take(((within - first) >> shift).view(np.int64)).astype(np.int64)
-    pending = np.flatnonzero(among.take(at) < within)
-    for _ in range(LOOKS):
-        if not len(pending):
-            return at
-        after = at[pending] + 1
-        at[pending] = after
-        pending = pending[among[after] < within[pending]]
-    at[pending] = np.searchsorted(among, within[pending])
-    return at
+    def _places(self, wanted: Keys) -> Ints:
+        among, at = self.among, self._first_not_below(wanted.hi)
+        if self._has_twins:
+            last = len(among) - 1
+            while True:
+                after = np.minimum(at + 1, last)
+                is_before = (among.hi[at] == wanted.hi) & (among.lo[at] < wanted.lo)
+                is_before &= (after > at) & (among.hi[after] == wanted.hi)
+                if not is_before.any():
+                    break
+                at += is_before
+        is_found = among.hi.take(at) == wanted.hi
+        is_found &= among.lo.take(at) == wanted.lo
+        at[~is_found] = -1
+        return at
+
+    def _first_not_below(self, wanted: Uint64s) -> Ints:
+        """Give the position of the first that is not below each, the last where all are.
+
+        Numbers that are spread evenly, as hashes are, lie about where their leading bits say. So
+        most are found by looking once or twice, where searching takes a dozen steps; it takes over
+        where numbers crowd.
+        """
+        among = self.among.hi
+        self._asked += len(wanted)
+        if FEW * self._asked < len(among):
+            return np.minimum(np.searchsorted(among, wanted), len(among) - 1)
+        if self._starts is None:
+            self._starts = self._counted()
+        first, last = among[0], among[-1]
+        within = np.clip(wanted, first, last)
+        at: Ints = self._starts.take(((within - first) >> self._shift).view(np.int64)).astype(
+            np.int64
+        )
+        pending = np.flatnonzero(among.take(at) < within)
+        for _ in range(LOOKS):
+            if not len(pending):
+                return at
+            after = at[pending] + 1
+            at[pending] = after
+            pending = pending[among[after] < within[pending]]
+        at[pending] = np.searchsorted(among, within[pending])
+        return at
+
+    def _counted(self) -> npt.NDArray[np.signedinteger]:
+        among = self.among.hi
+        first, last = among[0], among[-1]
+        # Two to four times as many buckets as numbers: most hold one at most.
+        width = len(among).bit_length() + 1
+        self._shift = np.uint64(max(0, int(last - first).bit_length() - width))
+        counts = np.bincount(((among - first) >> self._shift).view(np.int64), minlength=1 << width)
+        starts = np.zeros(len(counts) + 1, np.int32 if len(among) <= _MOST_INT32 else np.int64)
+        np.cumsum(counts, out=starts[1:])
+        return starts
 
 
 def run_offsets(numbers: Ints, count: int) -> Ints:
