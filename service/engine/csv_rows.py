@@ -197,6 +197,8 @@ class CsvReader:
                     " is the delimiter right?"
                 ) from None
             raise FileRefused(_explained(str(problem))) from None
+        except pa.ArrowKeyError:  # Arrow sees fewer columns in the header than we
+            raise FileRefused("the header cannot be read") from None
         if held is None or not held.num_rows or held.column(0)[-1].as_py() != _END:
             raise FileRefused("a quote is opened and never closed")
         yield held.slice(0, held.num_rows - 1), True
@@ -352,6 +354,8 @@ def parsing(reading: Reading) -> dict[str, Any]:
         is_optional = name != "delimiter"
         if not (is_optional and not mark) and (mark is None or len(mark.encode()) != 1):
             raise Invalid(f"{name} {mark!r}: one ASCII character is needed")
+    if reading.delimiter in {reading.quote, reading.escape}:
+        raise Invalid(f"delimiter {reading.delimiter!r}: quote and escape must be others")
     return {
         "delimiter": reading.delimiter,
         "quote_char": reading.quote or False,

@@ -203,6 +203,11 @@ class Structure:
         steps = (brackets == ord("{")).astype(np.int64) - self.closes
         self.depths = np.cumsum(steps)
 
+    @property
+    def is_too_deep(self) -> bool:
+        """Whether something nests deeper than :data:`DEPTH`; brackets in strings do not count."""
+        return int(self.depths.max(initial=0)) > DEPTH
+
 
 def is_too_deep(block: Block) -> bool:
     """Tell whether a row may nest deeper than :data:`DEPTH`; if any is, this is never false."""
@@ -211,8 +216,7 @@ def is_too_deep(block: Block) -> bool:
     openers = (data | 0x20) == ord("{")
     if int(np.add.reduceat(openers, block.starts - first, dtype=np.int32).max()) <= DEPTH:
         return False
-    depths = Structure(block.text()).depths
-    return bool(depths.size) and int(depths.max()) > DEPTH
+    return Structure(block.text()).is_too_deep
 
 
 def _element_ends(text: bytes) -> tuple[Positions, Positions]:

@@ -109,7 +109,7 @@ class RowReader:
 
 def parsed_row(row: bytes) -> dict[str, Any]:
     """Give what a row says, whatever the schema; raises :class:`Unfit`."""
-    if row.count(b"{") + row.count(b"[") > DEPTH and int(Structure(row).depths.max()) > DEPTH:
+    if row.count(b"{") + row.count(b"[") > DEPTH and Structure(row).is_too_deep:
         raise Unfit(f"the row nests deeper than {DEPTH} levels")
     try:
         value = _parsed(row.decode())

@@ -25,6 +25,8 @@ from service.engine.rows import EMPTY_FILE, UNREADABLE_ROW, FileRefused, Rows, S
 BLOCK_BYTES = 8 << 20
 #: Bytes of each column that are read at a time.
 PAGE_BYTES = 1 << 20
+#: Of a file no larger than this, columns are read at once, as far as the file has them.
+SMALL_FILE_BYTES = 32 << 20
 #: No row may take more: as for JSON.
 ROW_BYTES = 32 << 20
 #: Rows at a time, whatever their size.
@@ -90,6 +92,9 @@ class ParquetReader:
                 first += batch.num_rows
                 if unpacked.is_over:
                     return
+            if first - 1 != file.metadata.num_rows:
+                said = f"{file.metadata.num_rows:,} rows by what it says of itself"
+                raise FileRefused(f"the file has {said}, and {first - 1:,} can be read")
 
     def _each_bytes(self, batch: pa.RecordBatch) -> int:
         """Tell about how much one of these rows takes, as it is and as it will be."""
@@ -137,10 +142,13 @@ def refusing() -> Iterator[None]:
 
 def opened(source: io.RawIOBase) -> pq.ParquetFile:
     """Open a file that anybody may have made. Arrow refuses schemas of more than 100 levels."""
-    # A row group may be as large as the file: pages are read as they are needed.
+    # A row group may be as large as the file: then pages are read as they are needed. But Arrow
+    # makes room for as much as a page says it has, and writes zeros where the file has less: a few
+    # hundred bytes would take seconds and gigabytes. What is read at once cannot lie about that.
+    is_small = source.seek(0, io.SEEK_END) <= SMALL_FILE_BYTES
     file = pq.ParquetFile(
         source,
-        buffer_size=PAGE_BYTES,
+        buffer_size=0 if is_small else PAGE_BYTES,
         pre_buffer=False,
         page_checksum_verification=True,
         thrift_string_size_limit=MOST_FOOTER_BYTES,

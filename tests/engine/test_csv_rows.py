@@ -125,6 +125,13 @@ def test_a_delimiter_must_be_one_character(intake: Intake, mark: str) -> None:
         intake.promote(b"id\n1\n", *FIELDS, format="csv", reading={"delimiter": mark})
 
 
+@pytest.mark.parametrize("mark", ["quote", "escape"])
+def test_a_delimiter_means_nothing_else(intake: Intake, mark: str) -> None:
+    reading = {"delimiter": ";", mark: ";"}
+    with pytest.raises(Invalid, match="delimiter ';': quote and escape must be others"):
+        intake.promote(b"id;n\n1;2\n", *FIELDS, format="csv", reading=reading)
+
+
 def test_the_size_of_blocks_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"id,vip\n" + b"".join(b"%d,%s\n" % (n, b"true" * (n % 7 > 0)) for n in range(99))
     content += b"short\n" + b"7,false\n" * 20

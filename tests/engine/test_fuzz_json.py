@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import json
-from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
-from service.engine.orders import Reading
-from tests.engine.fuzzing import (
-    Edit,
-    Thrower,
-    edited,
-    edited_by_chance,
-    edits,
-    fuzzed,
-    thrower,
-)
-
-JSON = Reading(format=FileFormat.JSON)
-
-ROWS = [
-    {"crm": "1", "count": 7, "ratio": 0.5, "flag": True, "day": "2004-09-25"},
-    {"crm": "2", "at": "2022-11-22T12:00:00Z", "person": {"name": {"first": "Änn \\u00e4"}}},
-    {"crm": "3", "tags": ["a", "b"], "items": [{"sku": "x", "price": 1e3}], "notes": {"k": "v"}},
-    {"identityMap": {"ECID": [{"id": "1" * 38, "primary": True}], "4": [{"id": "2" * 38}]}},
-    {"crm": "5", "segmentMembership": {"ups": {"s": {"status": "realized"}}}, "unheard": {"of": 1}},
-]
-LAYOUTS = [
-    "\n".join(json.dumps(row) for row in ROWS).encode(),
-    json.dumps(ROWS, indent=1).encode(),
-    json.dumps(ROWS[2], indent=2).encode() * 3,
-    json.dumps(ROWS, ensure_ascii=False).encode("utf-8-sig"),
-]
+from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.made_json import JSON, LAYOUTS, ROWS
+from tests.engine.volleys import INPUTS, MANY, volley
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("\ud800")
@@ -49,64 +25,55 @@ documents = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def child():
+def parser():
     with thrower() as found:
         yield found
-
-
-@pytest.fixture
-def parser(child: Thrower):
-    yield child
-    child.flush()
 
 
 @fuzzed
 @given(base=st.sampled_from(LAYOUTS), changes=edits)
 def test_mutated_json_is_accepted_or_refused(parser: Thrower, base: bytes, changes: list[Edit]):
-    parser.heap_up(edited(base, changes), JSON)
+    parser.check(edited(base, changes), JSON)
 
 
 @fuzzed
 @given(rows=st.lists(documents, max_size=8), gap=st.sampled_from(["\n", "", " ", ",", "\r\n\n"]))
 def test_made_up_json_is_accepted_or_refused(parser: Thrower, rows: list[object], gap: str):
-    parser.heap_up(gap.join(json.dumps(row) for row in rows).encode(), JSON)
-    parser.heap_up(json.dumps(rows).encode(), JSON)
+    parser.check(gap.join(json.dumps(row) for row in rows).encode(), JSON)
+    parser.check(json.dumps(rows).encode(), JSON)
 
 
 @fuzzed
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_accepted_or_refused_as_json(parser: Thrower, content: bytes):
-    parser.heap_up(content, JSON)
+    parser.check(content, JSON)
 
 
-_SCALARS = [None, True, 7, -1, 2**70, 0.5, 1e308, "", "x", "é", "\ud800", "2022-11-22T12:00:00Z"]
-_NAMES = sorted({*(name for row in ROWS for name in row), "", "id", "first", "\0", "é"})
+#: What a long volley must have met: each is a way through the reader.
+MET = [
+    "the file is empty",
+    "the array is cut off: it is never closed",
+    "something follows the end of the array",
+    "the last row is not closed: the file is cut off",
+    "the row is not UTF-0",
+    "the row nests deeper than 000 levels",
+    "the row is not JSON: Unterminated string starting at",
+    "the row is not JSON: Invalid \\escape",
+    "the row is null where an object is expected",
+    "crm: a text that is not Unicode",
+    "count: a number where a whole number of 00 bits is expected",
+    "items: a list where an object is expected",
+]
 
 
-def a_document(rng: Random, depth: int = 0) -> object:
-    chance = rng.random()
-    if depth > 4 or chance < 0.4:
-        return rng.choice(_SCALARS)
-    if chance < 0.6:
-        return [a_document(rng, depth + 1) for _ in range(rng.randint(0, 4))]
-    return {rng.choice(_NAMES): a_document(rng, depth + 1) for _ in range(rng.randint(0, 6))}
-
-
-def a_file(rng: Random) -> bytes:
-    """A changed file, made-up rows that may be changed too, or bytes that are anything."""
-    chance = rng.random()
-    if chance < 0.4:
-        return edited_by_chance(rng.choice(LAYOUTS), rng)
-    if chance < 0.85:
-        rows = [a_document(rng) for _ in range(rng.randint(0, 8))]
-        gap = rng.choice(["\n", "", " ", ",", "\r\n\n", None])
-        text = json.dumps(rows) if gap is None else gap.join(map(json.dumps, rows))
-        return edited_by_chance(text.encode(), rng) if rng.random() < 0.5 else text.encode()
-    return rng.randbytes(rng.randint(0, 300))
-
-
-def test_a_volley_of_json_is_accepted_or_refused(parser: Thrower):
-    parser.volley(a_file, lambda _: JSON)
+def test_a_volley_of_json_is_accepted_or_refused():
+    account = volley(FileFormat.JSON)
+    assert account.files["read whole"] > INPUTS / 20
+    assert account.files["read in part"] > INPUTS / 20
+    assert account.files["cut off"] > INPUTS / 50
+    assert account.counted > INPUTS / 20
+    assert account.promoted_rows > INPUTS / 5
+    assert INPUTS < MANY or not set(MET) - account.reasons.keys()
 
 
 HOSTILE = {

@@ -92,6 +92,7 @@ def test_a_file_that_is_cut_off_is_refused(
         (b'{"x":1,"t":"\xff"}', "the row is not UTF-8"),
         (b'{"x":%s}' % (b"9" * 5000), "x: a number where a whole number of 64 bits is expected"),
         (b'{"u":' + b"[" * 300 + b"]" * 300 + b"}", "the row nests deeper than 200 levels"),
+        (b'"' + b"[" * 300 + b'"', "the row is a text where an object is expected"),
         (b'{"u":' * 100_000 + b"1" + b"}" * 100_000, "the row nests deeper than 200 levels"),
         (b'{"x":1}\0', "the row is not JSON: Extra data"),
         (
