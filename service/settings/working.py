@@ -136,6 +136,10 @@ class CompactionSettings(BaseSettings):
     older batches supersede; to take back such a batch all the same, the data set's store files are
     made anew first, which takes as long as ingesting it again. 0 drops at once."""
 
+    patience: Duration = Field(default=timedelta(hours=1), ge=timedelta(0))
+    """How long after a compaction or a rebuild failed for good it is tried again. What failed once
+    mostly fails again; but until a rebuild succeeds, exports fail."""
+
 
 class SweepSettings(BaseSettings):
     """How long things are kept that nobody needs any more. Whatever goes, goes for good."""

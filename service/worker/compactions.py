@@ -137,12 +137,17 @@ class Upkeep:
         *,
         horizon: timedelta,
         revertible: timedelta = FOR_EVER,
+        patience: timedelta = AFTER_A_FAILURE,
     ) -> None:
-        """``horizon`` is of what was taken back, ``revertible`` of what may still be."""
+        """``horizon`` is of what was taken back, ``revertible`` of what may still be.
+
+        What failed is submitted again ``patience`` later.
+        """
         self._database = database
         self._policy = policy
         self._horizon = horizon
         self._revertible = revertible
+        self._patience = patience
 
     async def run(self, every: timedelta) -> None:
         """Look until cancelled, resting ``every`` so long."""
@@ -162,23 +167,22 @@ class Upkeep:
         async with self._database.transaction() as db:
             if not await SweepingStore(db).try_lock():
                 return ()
-            rebuilds = await _submitted_again(db)
+            rebuilds = await self._submitted_again(db)
             files = await StoreFileStore(db).live(
-                horizon=self._horizon, revertible=self._revertible, patience=AFTER_A_FAILURE
+                horizon=self._horizon, revertible=self._revertible, patience=self._patience
             )
             of_sandboxes = groupby(files, key=lambda file: file.scope)
             groups = [(scope, due(tuple(own), self._policy)) for scope, own in of_sandboxes]
             jobs = [await _submitted(db, scope, own) for scope, own in groups if own]
             return (*rebuilds, *jobs)
 
-
-async def _submitted_again(db: Connection) -> list[Job]:
-    """Submit rebuilds of what still lacks rows, at commits that no snapshot was taken of."""
-    rebuilds, store = RebuildStore(db), StoreFileStore(db)
-    return [
-        await rebuilds.submit(scope, dataset_id, await store.next_commit(scope))
-        for scope, dataset_id in await rebuilds.left(patience=AFTER_A_FAILURE)
-    ]
+    async def _submitted_again(self, db: Connection) -> list[Job]:
+        """Submit rebuilds of what still lacks rows, at commits that no snapshot was taken of."""
+        rebuilds, store = RebuildStore(db), StoreFileStore(db)
+        return [
+            await rebuilds.submit(scope, dataset_id, await store.next_commit(scope))
+            for scope, dataset_id in await rebuilds.left(patience=self._patience)
+        ]
 
 
 async def _submitted(db: Connection, scope: Scope, groups: tuple[tuple[LiveFile, ...], ...]) -> Job:

@@ -18,7 +18,7 @@ from tests.chaos.plan import Attack, Deed, Moment, Target
 from tests.chaos.rig import Rig, signal_all
 
 #: How long an attack waits for its moment before it takes any.
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 2.0
 
 SIGNALS = {Deed.KILL: signal.SIGKILL, Deed.TERM: signal.SIGTERM}
 ENDINGS = {

@@ -11,9 +11,9 @@ from catalog import batches, jobs
 from catalog.jobs import JobEvent, JobKind
 from catalog.lifecycle import Lifecycle
 from catalog.store.database import Connection, Record
-from tests.chaos.evidence import SQL, Evidence, digest, row_count
+from tests.chaos.evidence import SQL, Evidence, digest, exported_nicknames, row_count
 from tests.chaos.ledger import Ledger
-from tests.chaos.samples import expected
+from tests.chaos.samples import expected, nicknames
 
 #: Who asks for replays.
 AUDITOR = "audit"
@@ -58,8 +58,10 @@ def violations(evidence: Evidence, ledger: Ledger, files: Path) -> list[str]:
         *_missing_or_other_bytes(evidence, files),
         *_downloads(evidence, ledger),
         *_same_upload_same_files(evidence, ledger, files),
+        *_rebuilt_as_first(evidence, files),
         *_ingest_order(evidence),
         *_counters(evidence, ledger),
+        *_values(evidence, ledger, files),
     ]
 
 
@@ -192,7 +194,8 @@ def _same_upload_same_files(evidence: Evidence, ledger: Ledger, files: Path) -> 
     first: dict[object, tuple[str, list[object]]] = {}
     store: dict[str, list[Record]] = {}
     for row in evidence.store_files:
-        store.setdefault(row["batch_id"], []).append(row)
+        if not row["is_rebuilt"]:
+            store.setdefault(row["batch_id"], []).append(row)
     for id, sent in ledger.batches.items():
         if evidence.batches.get(id, {}).get("state") not in {"active", "inactive"}:
             continue
@@ -211,13 +214,24 @@ def _same_upload_same_files(evidence: Evidence, ledger: Ledger, files: Path) -> 
             yield f"batch {id} became other files than batch {undisturbed[0]} of the same upload"
 
 
+def _rebuilt_as_first(evidence: Evidence, files: Path) -> Iterator[str]:
+    """What was made anew of a batch is what was made of it when it came, byte for byte."""
+    first: dict[tuple[str, str], str] = {}
+    for row in evidence.store_files:
+        of = (row["batch_id"], row["kind"])
+        if row["batch_id"] is None or not (files / row["key"]).exists():
+            continue  # compacted; or gone, which is told of all files
+        if first.setdefault(of, digest(files / row["key"])) != digest(files / row["key"]):
+            yield f"{row['kind']} of batch {row['batch_id']} were rebuilt otherwise than they were"
+
+
 def _ingest_order(evidence: Evidence) -> Iterator[str]:
     """Promotions of a data set become visible in the order in which they were completed."""
     commits: dict[int, str] = {}
     last: dict[str, int] = {}
     for row in evidence.store_files:
-        if row["batch_id"] is None:
-            continue  # compacted: the rows of many
+        if row["batch_id"] is None or row["is_rebuilt"]:
+            continue  # compacted: the rows of many; or of a commit that took another batch out
         if commits.setdefault(row["added"], row["batch_id"]) != row["batch_id"]:
             yield f"commit {row['added']} is of two batches"
         if row["ingest_number"] < last.get(row["dataset_id"], 0):
@@ -261,3 +275,23 @@ def _as_worked_out(
     found = (told["profiles"], told["events"])
     if found != (right.profiles, right.events):
         yield f"job {id} exported {found} profiles and events, not {right}"
+
+
+def _values(evidence: Evidence, ledger: Ledger, files: Path) -> Iterator[str]:
+    """People who are exported alone have the nickname that came last of those in the snapshot."""
+    for id, asked in ledger.jobs.items():
+        job = evidence.jobs.get(id)
+        if job is None or job["state"] != "succeeded" or asked.is_stitched:
+            continue
+        read = evidence.in_snapshot(job["snapshot"]) & ledger.batches.keys()
+        by_age = sorted(read, key=lambda batch: evidence.batches[batch]["ingest_number"])
+        sent = [ledger.batches[batch_id].variant for batch_id in by_age]
+        right = nicknames([variant for variant in sent if variant.kind == "people"])
+        found: dict[str, str] = {}
+        (batch,) = evidence.batches_of(id)
+        for row in evidence.files.get(batch["id"], []):
+            if (files / row["key"]).exists():
+                found |= exported_nicknames(files / row["key"])
+        if found != right:
+            wrong = sorted(name for name in right | found if right.get(name) != found.get(name))
+            yield f"job {id} exported other nicknames than came last, of {wrong[:3]}"

@@ -41,6 +41,8 @@ MOST_ACTIVE = 5
 #: Of all jobs and of all batches.
 CANCELLED_SHARE = 0.3
 GIVEN_UP_SHARE = 0.15
+#: Of all reverts those of any batch, for which the store must often be made anew.
+YOUNGER_SHARE = 0.5
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 
@@ -129,9 +131,10 @@ class Callers:
             if sent.variant.kind == variant.kind and sent.is_completed
             if not (sent.is_reverted or sent.is_given_up)
         ]
-        # The newest stay, and of a kind never none: exports would have nothing to do.
-        for old in active[:-MOST_ACTIVE]:
-            await self._revert(old)
+        # Some stay of each kind: exports would have nothing to do.
+        while len(active) > MOST_ACTIVE:
+            is_any = rng.random() < YOUNGER_SHARE
+            await self._revert(active.pop(rng.randrange(len(active)) if is_any else 0))
 
     async def _ingest(
         self, variant: Variant, *, give_up: bool = False, rng: Random | None = None

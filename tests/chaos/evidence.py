@@ -64,6 +64,11 @@ async def gather(db: Connection) -> Evidence:
         )
 
 
+async def unfinished(db: Connection) -> list[Record]:
+    """What has yet to end: jobs, and data sets that wait for a rebuild which failed."""
+    return [*await SQL["unfinished"].rows(db), *await SQL["lacking"].rows(db)]
+
+
 def _by(rows: Iterable[asyncpg.Record], column: str) -> dict[Any, Record]:
     return {row[column]: row for row in rows}
 
@@ -81,3 +86,15 @@ def digest(path: Path) -> str:
 
 def row_count(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
+
+
+def exported_nicknames(path: Path) -> dict[str, str]:
+    """Who is called what in a file of an export: nicknames by the person's address."""
+    rows = pq.read_table(path, columns=["identityMap", "nickname"]).to_pylist()
+    return {
+        identity["id"]: row["nickname"]
+        for row in rows
+        for code, identities in row["identityMap"]
+        for identity in identities
+        if code.lower() == "email"
+    }

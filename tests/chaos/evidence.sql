@@ -26,6 +26,16 @@ SELECT jobs.id AS job_id, jobs.state, batches.id, batches.state AS batch_state
 SELECT id, kind, state, attempt, failed_attempts, run_after - now() AS waits FROM jobs
  WHERE state IN ('queued', 'running')
 
+-- name: lacking
+-- Data sets whose store files lack rows, for the sake of a batch that was taken back.
+SELECT DISTINCT dataset_id
+  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+ WHERE store_files.removed IS NULL AND gone.is_relied_on AND gone.removed IS NOT NULL
+   AND EXISTS (SELECT FROM store_file_sources AS older
+                WHERE older.file_id = store_files.id
+                  AND older.removed IS NULL
+                  AND older.ingest_number < gone.ingest_number)
+
 -- name: jobs
 -- Every job.
 SELECT jobs.*, sandboxes.name AS sandbox_name
@@ -58,8 +68,10 @@ SELECT plans.job_id, plans.task_count, parts.number, parts.attempt, parts.key, p
  ORDER BY plans.job_id, parts.number
 
 -- name: store_files
--- Every file of the profile store and the commits at which it came and went.
-SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, added, removed
+-- Every file of the profile store and the commits at which it came and went. What comes of a batch
+-- after its first files was made anew by a rebuild.
+SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, added, removed,
+       batch_id IS NOT NULL AND added > min(added) OVER (PARTITION BY batch_id) AS is_rebuilt
   FROM store_files ORDER BY added, key
 
 -- name: contributions

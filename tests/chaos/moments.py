@@ -15,10 +15,12 @@ from tests.chaos.plan import CALLS, WORK, Moment
 from tests.chaos.rig import Rig
 
 #: The moments between two parts last some tens of milliseconds.
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.01
 
 #: The shorter a moment lasts, the more it tells.
 RAREST_FIRST = (
+    Moment.REBUILDING,
+    Moment.COMPACTING,
     Moment.PUBLISHING,
     Moment.PLANNED,
     Moment.WRITING,
@@ -117,9 +119,12 @@ class Watch:
         return next((each for each in (asked, *RAREST_FIRST) if each in found), Moment.IDLE)
 
 
+_OF_KIND = {"compaction": Moment.COMPACTING, "rebuild": Moment.REBUILDING}
+
+
 def _moment(row: asyncpg.Record) -> Moment:
     if row["kind"] != "export":
-        return Moment.PROMOTING
+        return _OF_KIND.get(row["kind"], Moment.PROMOTING)
     if row["task_count"] is None:
         return Moment.CLAIMED
     if row["part_count"] == 0:

@@ -41,6 +41,8 @@ class Moment(StrEnum):
     WRITING = "some parts kept"
     PUBLISHING = "all parts kept, batch not shown"
     PROMOTING = "promotion running"
+    COMPACTING = "compaction running"
+    REBUILDING = "rebuild running"
     OPENING = "a call: open a batch"
     UPLOADING = "a call: upload"
     COMPLETING = "a call: complete a batch"
@@ -51,7 +53,15 @@ class Moment(StrEnum):
 
 
 #: What jobs go through.
-WORK = (Moment.CLAIMED, Moment.PLANNED, Moment.WRITING, Moment.PUBLISHING, Moment.PROMOTING)
+WORK = (
+    Moment.CLAIMED,
+    Moment.PLANNED,
+    Moment.WRITING,
+    Moment.PUBLISHING,
+    Moment.PROMOTING,
+    Moment.COMPACTING,
+    Moment.REBUILDING,
+)
 #: What callers are in the middle of.
 CALLS = (
     Moment.OPENING,
@@ -94,8 +104,8 @@ MISHAPS: Sequence[tuple[int, Target, Deed]] = (
 KILLS_PER_MISHAP = 4
 
 #: Between two attacks, on average. New processes take one to two seconds to be of use again.
-MEAN_PAUSE_SECONDS = 1.3
-LONGEST_PAUSE_SECONDS = 4.0
+MEAN_PAUSE_SECONDS = 0.9
+LONGEST_PAUSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

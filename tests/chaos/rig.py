@@ -48,6 +48,9 @@ SETTINGS = {
     "PROFILE_EXPORTS_LOG_FORMAT": "json",
     "PROFILE_EXPORTS_COMPACTION_EVERY": "2",
     "PROFILE_EXPORTS_COMPACTION_FILES": "3",
+    # Whatever is superseded goes with the next compaction, so that most reverts need a rebuild.
+    "PROFILE_EXPORTS_COMPACTION_REVERTIBLE": "0",
+    "PROFILE_EXPORTS_COMPACTION_PATIENCE": "5",
     # Replays read the snapshots of the attack: nothing of them may go before.
     "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }

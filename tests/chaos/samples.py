@@ -64,6 +64,15 @@ def expected(
     return Expected(profiles=len(profiles), events=attached if with_events else 0)
 
 
+def nicknames(people: Iterable[Variant]) -> dict[str, str]:
+    """Who is called what after these files, the last of which counts: by the person's address."""
+    return {
+        _address(person): _nickname(person, variant.number)
+        for variant in people
+        for person in variant.people()
+    }
+
+
 def _device(person: int) -> int:
     return person // SHARERS
 
@@ -77,7 +86,7 @@ def _content(kind: str, number: int) -> bytes:
 def _people(number: int) -> Iterator[dict[str, Any]]:
     for person in Variant(kind="people", number=number).people():
         yield {
-            "nickname": f"{person} as of file {number}",
+            "nickname": _nickname(person, number),
             "identityMap": {
                 **_email(person),
                 "Device": [{"id": f"device-{_device(person)}"}],
@@ -96,4 +105,12 @@ def _clicks(number: int) -> Iterator[dict[str, Any]]:
 
 
 def _email(person: int) -> dict[str, Any]:
-    return {"Email": [{"id": f"p{person}@example.com", "primary": True}]}
+    return {"Email": [{"id": _address(person), "primary": True}]}
+
+
+def _address(person: int) -> str:
+    return f"p{person}@example.com"
+
+
+def _nickname(person: int, number: int) -> str:
+    return f"{person} as of file {number}"

@@ -88,7 +88,7 @@ class Siege:
         deadline = time.monotonic() + LONGEST_END_SECONDS
         last_count = 0
         async with self._database() as db:
-            while unfinished := await evidence.SQL["unfinished"].rows(db):
+            while unfinished := await evidence.unfinished(db):
                 if each and len(unfinished) != last_count:
                     last_count = len(unfinished)
                     deadline = time.monotonic() + LONGEST_END_SECONDS
@@ -118,6 +118,7 @@ class Siege:
             "files downloaded and compared": ledger.download_count,
             "exports compared with an undisturbed run": sum(map(len, again.values())),
             "undisturbed runs": len(again),
+            "store files made anew": sum(row["is_rebuilt"] for row in found.store_files),
             "starts of the server": self.rig.server.starts,
             "starts of workers": self.rig.worker_starts,
         }
