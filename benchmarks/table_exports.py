@@ -1,22 +1,31 @@
 """Exports the same users as Parquet, as CSV and as lines of JSON, each in a process of its own.
 
-    python benchmarks/table_exports.py [--rows 1000000]
+    python benchmarks/table_exports.py [--rows 300000 1000000 3000000] [--runs 5]
 
 The aim: CSV of a million users with 20 properties in at most twice the time of the Parquet export
 and in memory that does not grow with users. The store is one batch of records with identities;
 their keys are random, as those of promotion are. Every table numbers its users anew.
+
+The formats take turns; the time of one is the median of its runs. Memory is watched in one more
+run of each, which is not timed: ``own`` is what all processes of the export together hold that is
+no page of a file, each page once, and ``with the store`` has the pages of the mapped store too,
+which the system takes back when it needs them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +43,10 @@ from service.storage.files import Files
 
 SECRET = b"a secret of exactly 32 bytes ..."
 PROPERTIES = 20
+FORMATS = ("parquet", "csv", "json")
 AIM = 2.0
+#: Seconds between two looks at memory.
+LOOK_EVERY = 0.01
 KINDS = (Kind.STRING, Kind.LONG, Kind.STRING, Kind.DOUBLE)
 
 
@@ -136,8 +148,43 @@ def run(root: Path, order: ExportOrder) -> None:
     print(f"{planned_at - started:.2f} {time.perf_counter() - started:.2f}")
 
 
-def measured(root: Path, order: ExportOrder) -> tuple[float, float, float, int]:
-    """Export in a process of its own: seconds to plan and in all, CPU seconds, peak bytes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one export took, from its order to its end, in a process that was started for it."""
+
+    plan_seconds: float
+    seconds: float
+    #: Of all its processes, with what their imports took.
+    cpu_seconds: float
+
+
+def measured(root: Path, order: ExportOrder) -> Run:
+    """Export in a process of its own."""
+    process = _started(root, order)
+    assert process.stdout is not None
+    told = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"an export ended with status {status}")
+    shutil.rmtree(root / "exports")
+    plan, whole = map(float, told.split())
+    return Run(plan_seconds=plan, seconds=whole, cpu_seconds=usage.ru_utime + usage.ru_stime)
+
+
+def watched(root: Path, order: ExportOrder) -> tuple[int, int]:
+    """Export in a process of its own; give the most bytes held: its own, and with the store."""
+    process = _started(root, order)
+    own = with_store = 0
+    while process.poll() is None:
+        held = [_held(pid) for pid in _family(process.pid)]
+        own = max(own, sum(anonymous for anonymous, _ in held))
+        with_store = max(with_store, sum(everything for _, everything in held))
+        time.sleep(LOOK_EVERY)
+    shutil.rmtree(root / "exports")
+    return own, with_store
+
+
+def _started(root: Path, order: ExportOrder) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, __file__, "--root", str(root)],
         stdin=subprocess.PIPE,
@@ -145,35 +192,64 @@ def measured(root: Path, order: ExportOrder) -> tuple[float, float, float, int]:
         text=True,
     )
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write(order.model_dump_json())
     process.stdin.close()
-    told = process.stdout.read()
-    _, _, usage = os.wait4(process.pid, 0)
-    plan, whole = map(float, told.split())
-    return plan, whole, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    return process
+
+
+def _family(pid: int) -> list[int]:
+    """Name a process and those that it has forked."""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *(int(child) for child in children)]
+    return [pid]
+
+
+def _held(pid: int) -> tuple[int, int]:
+    """Bytes of memory that is no file's, and of all; what processes share is shared out to them."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        sizes = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines}
+        return sizes["Pss_Anon"], sizes["Pss"]
+    return 0, 0
+
+
+def compare(root: Path, row_count: int, formats: list[str], run_count: int) -> None:
+    """Print a line for each format."""
+    stored = put(Files(root), row_count)
+    runs: dict[str, list[Run]] = {how: [] for how in formats}
+    for _ in range(run_count):
+        for how in formats:
+            runs[how].append(measured(root, an_order(stored, how)))
+    of_first = median(run.seconds for run in runs[formats[0]])
+    for how, taken in runs.items():
+        own, with_store = watched(root, an_order(stored, how))
+        seconds = [run.seconds for run in taken]
+        share = median(seconds) / of_first
+        print(
+            f"{row_count:>9,}  {how:<8} {median(seconds):7.2f} {min(seconds):7.2f} "
+            f"{median(run.plan_seconds for run in taken):8.2f} "
+            f"{median(run.cpu_seconds for run in taken):8.2f} {share:11.2f} "
+            f"{own / 1e6:8.0f} {with_store / 1e6:11.0f}"
+            f"{'' if share <= AIM or how == 'json' else '  (above the aim)'}",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--root", type=Path, help="of the files, where an order is to be read")
     asked = parser.parse_args()
     if asked.root is not None:
         run(asked.root, ExportOrder.model_validate_json(sys.stdin.read()))
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        stored = put(Files(Path(scratch)), asked.rows)
-        of_parquet = 0.0
-        for how in ("parquet", "csv", "json"):
-            plan, whole, cpu, peak = measured(Path(scratch), an_order(stored, how))
-            of_parquet = of_parquet or whole
-            share = whole / of_parquet
-            told = "" if share <= AIM else "  (above the aim)"
-            print(
-                f"{how:<8} planned in {plan:6.2f} s, all in {whole:6.2f} s, {cpu:6.2f} s of CPU, "
-                f"{peak / 1e6:5.0f} MB at most, {share:.2f} of Parquet's time{told}"
-            )
+    print("    users  format   seconds   least  planned  CPU sec. times first   own MB with store")
+    for row_count in asked.rows:
+        with tempfile.TemporaryDirectory() as scratch:
+            compare(Path(scratch), row_count, asked.formats, asked.runs)
 
 
 if __name__ == "__main__":

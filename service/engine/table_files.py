@@ -1,12 +1,14 @@
 """Writes one part of a table: CSV or lines of JSON, whose bytes depend on its rows alone.
 
 Parts are put together by whoever reads them: the first alone begins with the mark of the charset
-and the header, and every row ends its line.
+and the header, and every row ends its line. A text is hashed and written by a thread of its own while
+the next one is made: neither holds the interpreter's lock for long.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +20,7 @@ from catalog.errors import InvalidField
 from catalog.user_lists import Charset, ListFormat
 from service.engine.arrow_types import Column
 from service.engine.cells import csv_cells, json_values, together
+from service.engine.lanes import Lane
 from service.engine.orders.tables import Source, Table
 from service.storage.files import Files, Writing
 
@@ -46,10 +49,12 @@ _HAS_ASCII = frozenset(_CODEC) - {Charset.UTF_16LE}
 class TableWriter:
     """Takes rows of a table, and writes them at once."""
 
-    def __init__(self, sink: Writing, table: Table, *, is_first: bool) -> None:
+    def __init__(self, sink: Writing, table: Table, lane: Lane, *, is_first: bool) -> None:
         self._sink = sink
         self._table = table
-        self._room = pa.allocate_buffer(0)
+        self._lane = lane
+        # One is filled while the other is written.
+        self._rooms = deque([pa.allocate_buffer(0), pa.allocate_buffer(0)])
         self.row_count = 0
         if table.format is ListFormat.CSV and is_first:
             self._sink.write(_MARK.get(table.charset, b"") + self._header())
@@ -68,6 +73,7 @@ class TableWriter:
             else:
                 self._write_csv(batch)
             self.row_count += batch.num_rows
+        self._lane.settle()
 
     def flush(self) -> None:
         """Write what waits: nothing does."""
@@ -88,24 +94,28 @@ class TableWriter:
         prepared = pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
         for start in range(0, prepared.num_rows, TEXT_ROWS):
             rows = prepared.slice(start, TEXT_ROWS)
-            self._sink.write(self._encoded(self._text(rows), rows.columns))
+            self._lane.run(self._put, self._text(rows), rows.columns)
+
+    def _put(self, text: memoryview, cells: list[Column]) -> None:
+        self._sink.write(self._encoded(text, cells))
 
     def _text(self, rows: pa.RecordBatch) -> memoryview:
-        """Give the text of some rows; it stays until that of others is asked for.
+        """Give the text of some rows; it stays until the second text after it is asked for.
 
-        It is written where the text before it was, since memory that is new costs as much as the
-        text. Where there is too little room there will be more.
+        It is written where an earlier one was, since memory that is new costs as much as the text.
+        Where there is too little room there will be more.
         """
-        room = pa.FixedSizeBufferWriter(self._room)
+        self._rooms.rotate()
+        room = pa.FixedSizeBufferWriter(self._rooms[0])
         try:
             pa.csv.write_csv(rows, room, _OPTIONS)
         except OSError:
             grown = pa.BufferOutputStream()
             pa.csv.write_csv(rows, grown, _OPTIONS)
             text = grown.getvalue()
-            self._room = pa.allocate_buffer(text.size + text.size // 4)
+            self._rooms[0] = pa.allocate_buffer(text.size + text.size // 4)
             return memoryview(text)
-        return memoryview(self._room)[: room.tell()]
+        return memoryview(self._rooms[0])[: room.tell()]
 
     def _encoded(self, text: memoryview, cells: list[Column]) -> bytes | memoryview:
         charset = self._table.charset
@@ -144,7 +154,7 @@ class TableWriter:
             return
         _, offsets, text = lines.buffers()  # the texts lie one after the other already
         ends = np.frombuffer(offsets, np.int64)[lines.offset : lines.offset + len(lines) + 1]
-        self._sink.write(memoryview(text)[ends[0] : ends[-1]])
+        self._lane.run(self._sink.write, memoryview(text)[ends[0] : ends[-1]])
 
     def _pieces(self, values: list[Column]) -> Iterator[str | Column]:
         """Give what a line is made of: constants, and the values between them.
@@ -179,8 +189,8 @@ def writing_table_part(
     files: Files, key: str, table: Table, *, is_first: bool
 ) -> Iterator[tuple[TableWriter, Writing]]:
     """Write a part of a table under a key; it is there when the block ends, or never."""
-    with files.create(key) as sink:
-        yield TableWriter(sink, table, is_first=is_first), sink
+    with files.create(key) as sink, Lane() as lane:
+        yield TableWriter(sink, table, lane, is_first=is_first), sink
 
 
 def _quoted(text: str) -> str:

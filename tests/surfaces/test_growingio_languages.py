@@ -11,6 +11,7 @@ from catalog.errors import InvalidField
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState
 from catalog.organisations import Scope
 from catalog.user_lists import Charset, ListFormat, ListKind, UserList
+from service.engine.lanes import Lane
 from service.engine.orders.tables import Source, Table, TableColumn
 from service.engine.table_files import TableWriter
 from service.storage.files import Writing
@@ -76,7 +77,7 @@ def test_the_column_and_the_character_that_a_charset_lacks_are_told_in_chinese(s
     column = TableColumn(key="tag_x", header="徽章😀", source=Source.LEAF, path=("x",))
     table = Table(columns=(column,), charset=Charset.GBK)
     with pytest.raises(InvalidField) as refused:
-        TableWriter(Writing("any", io.BytesIO()), table, is_first=True)
+        TableWriter(Writing("any", io.BytesIO()), table, Lane(), is_first=True)
     found = a_failed_list(scope, refused.value.code, str(refused.value))
     told = outcome(found, Language.CHINESE)
     assert told is not None

@@ -253,6 +253,7 @@ async def test_the_policy_of_a_spaces_segment_goes_on_uniting_identities(
 async def test_a_segment_that_follows_the_default_keeps_it_from_uniting_nothing(
     adobe: HttpClient, gio: HttpClient, defined: Defined
 ):
+    """Without a default, profiles are merged under a policy that unites no identities."""
     policies = "/data/core/ups/config/mergePolicies"
     policy = {"name": "united", "identityGraph": {"type": "pdg"}, "default": True}
     policy |= {"schema": {"name": "_xdm.context.profile"}}
@@ -262,8 +263,16 @@ async def test_a_segment_that_follows_the_default_keeps_it_from_uniting_nothing(
     path = f"{defined.of_space}/segment_profiles/{segment['key']}"
     assert (await gio.put(path)).status == 200
     apart = {**policy, "name": "apart", "identityGraph": {"type": "none"}}
-    refused = await adobe.post(policies, json=apart)
-    assert refused.status == 409, await refused.text()
+    replaced = await adobe.post(policies, json=apart)
+    given_up = await adobe.put(f"{policies}/{made['id']}", json={**policy, "default": False})
+    removed = await adobe.delete(f"{policies}/{made['id']}")
+    for refused in (replaced, given_up, removed):
+        told = await refused.json()
+        assert refused.status == 409, told
+        assert segment["key"] in told["detail"]
+    assert (await (await adobe.get(f"{policies}/{made['id']}")).json())["default"] is True
+    assert (await gio.put(f"{defined.of_project}/segment_profiles/{segment['key']}")).status == 200
+    assert (await adobe.delete(f"{policies}/{made['id']}")).status in {200, 204}
 
 
 async def test_a_path_may_call_a_space_a_project(gio: HttpClient, defined: Defined):
