@@ -1,8 +1,8 @@
 """Writes one part of a table: CSV or lines of JSON, whose bytes depend on its rows alone.
 
 Parts are put together by whoever reads them: the first alone begins with the mark of the charset
-and the header, and every row ends its line. A text is hashed and written by a thread of its own while
-the next one is made: neither holds the interpreter's lock for long.
+and the header, and every row ends its line. Each text is hashed and written by a thread of its own,
+while the next is made: neither holds the interpreter's lock for long.
 """
 
 from __future__ import annotations
