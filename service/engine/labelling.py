@@ -9,6 +9,8 @@ on disk; see :mod:`~service.engine.link_ends`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +27,10 @@ from service.engine.labels import (
     key_groups,
     keys_of,
 )
+from service.engine.lanes import in_order
 from service.engine.link_ends import LinkEnds, NumberedEnds, depth_within
 from service.engine.orders import GONE, NewLabelling
-from service.engine.ranking import Bools, Keys, places
+from service.engine.ranking import Bools, Finder, Keys, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
@@ -76,15 +79,20 @@ class Labeller:
 
     def write(self, key: str) -> NewLabelling:
         """Derive the labelling of the snapshot and store it under a key."""
-        with self._files.scratch(key.rpartition("/")[0]) as scratch:
-            ends = LinkEnds(scratch, depth_within(self._end_count(), self._budget_bytes))
+        threads = self._snapshot.order.threads
+        with (
+            self._files.scratch(key.rpartition("/")[0]) as scratch,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            depth = depth_within(self._end_count(), self._budget_bytes // threads)
+            ends = LinkEnds(scratch, depth, pool, threads)
             for keys, others in self._known_links():
                 ends.add(keys, others)
-            numbered, depth = ends.numbered(), ends.depth
+            numbered = ends.numbered()
             components = Components(numbered.identity_count)
             for here, there in numbered.portions():
                 components.join(here, there)
-            is_main = self._marked(numbered, depth)
+            is_main = self._marked(numbered, depth, pool)
             representative, size = components.representatives(is_main), components.sizes()
             del components
             file_depth = max(depth, depth_for(numbered.identity_count * ROW_BYTES))
@@ -92,11 +100,13 @@ class Labeller:
                 self._files.create(key) as sink,
                 StoreFileWriter(sink, SCHEMA, depth=file_depth, secret=None) as writer,
             ):
-                for bucket in range(1 << depth):
+
+                def rows_of(bucket: int) -> pa.Table:
                     rows = numbered.numbers(bucket)
-                    writer.write_sorted(
-                        _rows(numbered, bucket, representative[rows], size[rows], is_main[rows])
-                    )
+                    return _rows(numbered, bucket, representative[rows], size[rows], is_main[rows])
+
+                for rows in in_order(pool, rows_of, range(1 << depth), threads - 1):
+                    writer.write_sorted(rows)
             row_count = numbered.identity_count
         written = sink.written()
         return NewLabelling(
@@ -127,15 +137,24 @@ class Labeller:
             count += sum(group.row_count for group in saved.groups((KEY_HI,)))
         return 2 * count
 
-    def _marked(self, numbered: NumberedEnds, depth: int) -> Bools:
+    def _marked(self, numbered: NumberedEnds, depth: int, pool: ThreadPoolExecutor) -> Bools:
         """Mark the identities that are keys of the main data set's records."""
         is_main = np.zeros(numbered.identity_count, np.bool_)
+        threads = min(self._snapshot.order.threads, 1 << depth)
+        bounds = [(n << depth) // threads for n in range(threads + 1)]
+        shares = [range(*within) for within in pairwise(bounds)]
+        list(pool.map(lambda buckets: self._mark_in(is_main, numbered, depth, buckets), shares))
+        return is_main
+
+    def _mark_in(self, is_main: Bools, numbered: NumberedEnds, depth: int, buckets: range) -> None:
+        """Mark those in some buckets, for one thread."""
         main = [StoreFile(self._files.open(file.key)) for file in self._main]
         known_main = [StoreFile(self._files.open(file.key)) for file in self._known_main]
         saved = None
         if self._saved is not None and self._is_main_known:
             saved = StoreFile(self._files.open(self._saved.key))
-        for bucket, identities in enumerate(numbered.keys):
+        for bucket in buckets:
+            identities = numbered.keys[bucket]
             marks = is_main[numbered.numbers(bucket)]
             _mark(marks, identities, main, bucket, depth)
             if saved is None:
@@ -149,7 +168,6 @@ class Labeller:
             new_marks = np.zeros(np.count_nonzero(new), np.bool_)
             _mark(new_marks, identities.at(new), known_main, bucket, depth)
             marks[np.flatnonzero(new)[new_marks]] = True
-        return is_main
 
 
 def _mark(
@@ -158,9 +176,10 @@ def _mark(
     """Mark the identities under a prefix that any of the files has as a key."""
     if not len(identities):
         return
+    finder = Finder(identities)
     for file in files:
         for keys in key_groups(file, prefix, depth):
-            found = places(keys, identities)
+            found = finder.places(keys)
             marks[found[found >= 0]] = True
 
 

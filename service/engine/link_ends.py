@@ -7,13 +7,17 @@ the disk. What is kept of each end is four bytes (eight beyond two billion ident
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from service.engine.identity import Numbers, number_type
+from service.engine.lanes import in_order
 from service.engine.ranking import Ints, Keys, distinct
 from service.engine.store_files import prefixes
 
@@ -37,51 +41,63 @@ def depth_within(end_count: int, budget_bytes: int) -> int:
 class LinkEnds:
     """Takes links, then numbers their ends."""
 
-    def __init__(self, folder: Path, depth: int) -> None:
-        """Divide by prefixes of ``depth`` bits; at 0 ``folder`` is left alone."""
+    def __init__(self, folder: Path, depth: int, pool: ThreadPoolExecutor, threads: int) -> None:
+        """Divide by prefixes of ``depth`` bits; at 0 ``folder`` is left alone.
+
+        So many threads of the pool work on buckets of their own.
+        """
         self.depth = depth
         self._folder = folder
+        self._pool, self._threads = pool, threads
+        #: Of buckets: who writes to one waits for whoever does.
+        self._lock = Lock()
+        self._spilling: deque[Future[None]] = deque()
         self._link_count = 0
         self._held: list[np.ndarray[tuple[int], np.dtype[np.void]]] = []
         self._sinks = [self._path("ends", n).open("wb") for n in self._buckets() if depth]
 
     def add(self, keys: Keys, others: Keys) -> None:
         """Take links between ``keys`` and ``others``."""
-        for side, ends in enumerate((keys, others)):
-            rows = np.empty(len(ends), _END)
-            rows["hi"], rows["lo"] = ends.hi, ends.lo
-            rows["end"] = (np.arange(len(ends)) + self._link_count) * 2 + side
-            if self.depth:
-                self._spill(rows)
-            else:
-                self._held.append(rows)
+        first = self._link_count
         self._link_count += len(keys)
+        for side, ends in enumerate((keys, others)):
+            if not self.depth:
+                self._held.append(_ends(ends, first, side))
+                continue
+            self._spilling.append(self._pool.submit(self._spill, ends, first, side))
+            if len(self._spilling) > self._threads:
+                self._spilling.popleft().result()
 
     def numbered(self) -> NumberedEnds:
         """Number all ends that were taken; nothing may be added any more."""
         shape, type = (self._link_count, 2), number_type(2 * self._link_count)
         links: Numbers
         if self.depth:
+            for spilling in self._spilling:
+                spilling.result()
             for sink in self._sinks:
                 sink.close()
             links = np.memmap(self._path("links", 0), type, "w+", shape=(max(1, shape[0]), 2))
         else:
             links = np.empty(shape, type)
-        first, keys = [0], []
-        for bucket in self._buckets():
-            known, ends, number = self._sorted(bucket)
+        first = [0]
+        keys: list[Keys] = []
+        ahead = self._threads - 1
+        for known, ends, number in in_order(self._pool, self._sorted, self._buckets(), ahead):
             links.reshape(-1)[ends] = number + first[-1]
+            keys.append(self._kept(len(keys), known))
             first.append(first[-1] + len(known))
-            keys.append(self._kept(bucket, known))
         return NumberedEnds(links[: self._link_count], first, keys)
 
-    def _spill(self, rows: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
+    def _spill(self, ends: Keys, first: int, side: int) -> None:
+        rows = _ends(ends, first, side)
         bucket = prefixes(rows["hi"], self.depth).astype(np.uint16)
         order = np.argsort(bucket, kind="stable")
         bounds = np.searchsorted(bucket[order], np.arange(len(self._sinks) + 1))
-        in_order = rows[order]
-        for sink, start, stop in zip(self._sinks, bounds[:-1], bounds[1:], strict=True):
-            in_order[start:stop].tofile(sink)
+        divided = rows[order]
+        with self._lock:
+            for sink, start, stop in zip(self._sinks, bounds[:-1], bounds[1:], strict=True):
+                divided[start:stop].tofile(sink)
 
     def _sorted(self, bucket: int) -> tuple[Keys, Ints, Ints]:
         """Give the distinct keys of a bucket, its ends, and for each the place of its key."""
@@ -113,6 +129,14 @@ class LinkEnds:
 
     def _path(self, what: str, bucket: int) -> Path:
         return self._folder / f"{what}-{bucket}"
+
+
+def _ends(keys: Keys, first: int, side: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Give the ends on one side of links, which are numbered from ``first``."""
+    rows = np.empty(len(keys), _END)
+    rows["hi"], rows["lo"] = keys.hi, keys.lo
+    rows["end"] = (np.arange(len(keys)) + first) * 2 + side
+    return rows
 
 
 class NumberedEnds:

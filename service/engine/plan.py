@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -176,8 +177,11 @@ def make_plan(
     )
     labelling = numbering = None
     if order.identity_graph is IdentityGraph.PRIVATE:
-        plan, labelling = _labelled(plan, snapshot, files)
         vocabularies = vocabularies or Vocabularies(snapshot, files)
+        with ThreadPoolExecutor(1) as beside:
+            made = beside.submit(vocabularies.make_all)  # it is mostly Arrow that works there
+            plan, labelling = _labelled(plan, snapshot, files)
+            made.result()
         plan, numbering = _stitched(plan, snapshot, vocabularies, files, report)
     if order.table is not None and order.table.has_numbers:
         plan, labelling, numbering = _numbered(plan, labelling, snapshot, files)

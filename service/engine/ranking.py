@@ -288,7 +288,8 @@ class Finder:
         width = len(among).bit_length() + 1
         self._shift = np.uint64(max(0, int(last - first).bit_length() - width))
         counts = np.bincount(((among - first) >> self._shift).view(np.int64), minlength=1 << width)
-        starts = np.zeros(len(counts) + 1, np.int32 if len(among) <= _MOST_INT32 else np.int64)
+        narrow = np.dtype(np.int32 if len(among) <= _MOST_INT32 else np.int64)
+        starts: npt.NDArray[np.signedinteger] = np.zeros(len(counts) + 1, narrow)
         np.cumsum(counts, out=starts[1:])
         return starts
 

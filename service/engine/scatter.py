@@ -106,8 +106,7 @@ class Scatter:
         self._depth = depth
         self._folder = folder
         self._files = files
-        for kind in READ:
-            vocabularies.of(kind)
+        vocabularies.make_all()
         #: Runs have all that identities files say; see :mod:`~service.engine.united_mentions`.
         self.unites_mentions = depth > 0 and can_be_united(snapshot)
         portions: list[_Portion | _Mentions] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.store_files import StoreFileKind
-from service.engine.snapshot import Snapshot
+from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import StoreFile
 from service.engine.vocabulary import Vocabulary
 from service.storage.files import Files
@@ -26,3 +26,8 @@ class Vocabularies:
             opened = [StoreFile(self._files.open(key)) for key in keys]
             self._made[kind] = Vocabulary(opened, self._snapshot.columns(kind), order.threads)
         return self._made[kind]
+
+    def make_all(self) -> None:
+        """Make those of all kinds that slices are made of."""
+        for kind in READ:
+            self.of(kind)
