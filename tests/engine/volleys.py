@@ -27,7 +27,7 @@ MANY = 20_000
 #: Of processor time, for one file of a few kilobytes: more is a hang.
 MOST_SECONDS = 5.0
 #: Without an end, whatever processor time it had: then it waits for something.
-MOST_SECONDS_WAITING = 120.0
+MOST_SECONDS_WAITING = 900.0
 MOST_MEMORY_BYTES = 1 << 30
 #: What a volley may take after its first thousand files, which fill caches and pools.
 MOST_GROWTH_BYTES = 128 << 20
