@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column, united_type
 from service.engine.columns import column_in
+from service.engine.home_files import BROUGHT_HOME, write_home_file
 from service.engine.identity_keys import fingerprint
 from service.engine.marks import marks
 from service.engine.nesting import taken, whole
@@ -26,6 +27,7 @@ from service.engine.orders import (
     CompactionOrder,
     Merger,
     NewCompactedFile,
+    NewFile,
     Progress,
 )
 from service.engine.projection import EVENT_ID, EVENT_TIME
@@ -61,12 +63,27 @@ def compact(order: CompactionOrder, files: Files, report: Report) -> Compacted:
     Holds the rows of one prefix at a time. Raises :class:`ValueError` when the files do not go
     together: they were keyed with another secret, or type one leaf in ways that nothing holds.
     """
-    made = []
+    made, homes, total = [], [], len(order.mergers) + len(order.homeless)
     for number, merger in enumerate(order.mergers):
-        report(Progress(phase="compacting", done=number, total=len(order.mergers)))
-        made.append(_Merging(merger, files, order.secret).write(order.folder, number))
-    report(Progress(phase="compacting", done=len(made), total=len(made)))
-    return Compacted(files=tuple(made))
+        report(Progress(phase="compacting", done=number, total=total))
+        file = _Merging(merger, files, order.secret).write(order.folder, number)
+        made.append(file.model_copy(update={"home": _home_of(file, order, files)}))
+    for number, key in enumerate(order.homeless):
+        report(Progress(phase="compacting", done=len(made) + number, total=total))
+        assert order.labelling is not None
+        home = f"{order.folder}/{number:04d}-home.arrow"
+        homes.append(write_home_file(key, order.labelling, home, files))
+    report(Progress(phase="compacting", done=total, total=total))
+    return Compacted(files=tuple(made), homes=tuple(homes))
+
+
+def _home_of(file: NewCompactedFile, order: CompactionOrder, files: Files) -> NewFile | None:
+    """Write the home file of a file that was made, if it is to have one."""
+    is_worth_it = file.kind in BROUGHT_HOME and file.size_bytes >= order.homes_from_bytes
+    if order.labelling is None or not is_worth_it:
+        return None
+    key = file.key.removesuffix(".arrow") + "-home.arrow"
+    return write_home_file(file.key, order.labelling, key, files)
 
 
 class _Merging:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,7 @@ from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
 from service.engine.labels import Labels, open_labels
+from service.engine.moves import find_homes
 from service.engine.numbering import Numberer
 from service.engine.orders import (
     ENGINE_VERSION,
@@ -51,6 +53,7 @@ _CIRCUMSTANCES = frozenset(
         "slice_size_bytes",
         "labelling",
         "labelling_size_bytes",
+        "homes",
         "numbering",
     }
 )
@@ -91,6 +94,15 @@ class Run(Document):
     key: str
 
 
+class Home(Document):
+    """A home file that is read; see :mod:`~service.engine.moves`."""
+
+    store_file: str
+    key: str
+    #: Key of the list of identities whose rows in it are passed over; null when there is none.
+    leavers: str | None
+
+
 class Plan(Document):
     """All that could change the bytes of an export, beside its order and the store's files."""
 
@@ -109,6 +121,7 @@ class Plan(Document):
     runs: tuple[Run, ...] = ()
     #: Runs have all that identities files say, and these are not read.
     unites_mentions: bool = False
+    homes: tuple[Home, ...] = ()
     #: Names the time since the machine was started that wrote the runs. They are not forced to the
     #: disk, which took longer than to write them: after a loss of power they may not be whole.
     boot: str | None = None
@@ -128,12 +141,14 @@ class Plan(Document):
 
     def check_is_whole(self, files: Files) -> None:
         """Raise :class:`PlanMismatch` unless all runs are there, as they were written."""
-        if self.runs and (self.boot is None or self.boot != this_boot()):
+        passing = [run.key for run in self.runs]
+        passing += [home.leavers for home in self.homes if home.leavers is not None]
+        if passing and (self.boot is None or self.boot != this_boot()):
             raise PlanMismatch(
                 "the machine was started anew since the runs of the plan were written"
             )
-        if not all(files.exists(run.key) for run in self.runs):
-            raise PlanMismatch("a run of the plan is gone")
+        if not all(map(files.exists, [*passing, *(home.key for home in self.homes)])):
+            raise PlanMismatch("a run or a home file of the plan is gone")
 
 
 def load_plan(key: str, files: Files) -> Plan:
@@ -259,8 +274,18 @@ def _stitched(
     if key is None or labels is None:
         return plan, _numbered_beside(plan, snapshot, files)
     plan = _excluding(plan, labels, snapshot, files)
+    found = find_homes(
+        order.homes,
+        key,
+        files,
+        identity_limit=order.identities_per_profile,
+        depth=plan.depth,
+        folder=order.folder,
+    )
+    plan = plan.model_copy(update={"homes": tuple(Home(**asdict(each)) for each in found.homes)})
     scatter = Scatter(
         snapshot=snapshot,
+        movers=found.movers,
         vocabularies=vocabularies,
         labels=key,
         depth=plan.depth,

@@ -8,7 +8,7 @@ a run has made the same vocabulary of the same files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
@@ -22,8 +22,9 @@ from service.engine.arrow_types import Column
 from service.engine.columns import widened
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
 from service.engine.moved_rows import ADDED, ORIGIN, Moved
+from service.engine.moves import Movers
 from service.engine.orders import GONE
-from service.engine.ranking import Ints, run_starts
+from service.engine.ranking import Ints, Keys, run_starts
 from service.engine.snapshot import READ, Snapshot
 from service.engine.store_files import (
     SOURCE,
@@ -94,14 +95,19 @@ class Scatter:
         *,
         snapshot: Snapshot,
         vocabularies: Vocabularies,
+        movers: Mapping[str, Movers],
         labels: str,
         depth: int,
         folder: str,
         files: Files,
     ) -> None:
-        """Take the key of the labelling and the depth of slices."""
+        """Take the key of the labelling and the depth of slices.
+
+        Of files with ``movers``, by their keys, no other rows are moved.
+        """
         self._snapshot = snapshot
         self._vocabularies = vocabularies
+        self._movers = movers
         self._labels = labels
         self._depth = depth
         self._folder = folder
@@ -137,9 +143,11 @@ class Scatter:
         by_dataset: dict[int, list[_Group]] = {}
         for number in self._snapshot.numbers(kind):
             file = self._open(number)
+            movers = self._movers.get(self._snapshot.files[number].key)
             by_dataset.setdefault(self._snapshot.dataset_of(number), []).extend(
                 _Group(first_key(each.prefix, file.layout.depth), number, group, each.size_bytes)
                 for group, each in enumerate(file.groups(columns))
+                if movers is None or len(movers.under(each.prefix, file.layout.depth))
             )
         portions: list[list[_Group]] = []
         for groups in by_dataset.values():
@@ -175,7 +183,7 @@ class Scatter:
         words = self._vocabularies.of(portion.kind)
         if isinstance(portion, _Mentions):
             return MentionReader(portion.prefixes, self._snapshot, words, self._files)
-        return _Reader(portion, self._snapshot, words, self._files)
+        return _Reader(portion, self._snapshot, words, self._movers, self._files)
 
     def _scattered(self, portion: _Portion | _Mentions) -> list[str]:
         """Write the runs of a portion."""
@@ -225,9 +233,15 @@ class _Reader:
     """Reads the rows of a portion that must move."""
 
     def __init__(
-        self, portion: _Portion, snapshot: Snapshot, vocabulary: Vocabulary, files: Files
+        self,
+        portion: _Portion,
+        snapshot: Snapshot,
+        vocabulary: Vocabulary,
+        movers: Mapping[str, Movers],
+        files: Files,
     ) -> None:
         self._snapshot = snapshot
+        self._movers = movers
         self._vocabulary = vocabulary
         self._groups = portion.groups
         numbers = list(dict.fromkeys(group.number for group in portion.groups))
@@ -264,6 +278,9 @@ class _Reader:
     def _moved(self, rows: pa.Table, group: _Group, labels: Labels, depth: int) -> Moved | None:
         layout = self._files[group.number].layout
         keys = keys_of(rows)
+        at = self._may_move(keys, group)
+        if at is not None:
+            keys = keys.at(at)
         # Rows of one identity lie together and have one home.
         heads = run_starts(keys.hi, keys.lo)
         each, counts = keys.at(heads), np.diff(heads, append=len(keys))
@@ -271,6 +288,7 @@ class _Reader:
         home = prefixes(profile.hi, depth)
         moves = ~is_excluded & (prefixes(each.hi, depth) != home)
         moving = np.flatnonzero(np.repeat(moves, counts))
+        moving = moving if at is None else at[moving]
         # Numbers the identities through; they become those of the rows that move.
         identity = np.repeat(np.flatnonzero(moves), counts[moves])
         source = self._snapshot.sources(group.number, rows)
@@ -297,6 +315,14 @@ class _Reader:
         return Moved(
             rows=pa.RecordBatch.from_arrays(columns, schema=self._schema), home=row_home[order]
         )
+
+    def _may_move(self, keys: Keys, group: _Group) -> Ints | None:
+        """Say which rows of a group have to be looked at; None when all have."""
+        movers = self._movers.get(self._snapshot.files[group.number].key)
+        if movers is None:
+            return None
+        layout = self._files[group.number].layout
+        return movers.rows(keys, layout.prefixes[group.group], layout.depth)
 
     def _taken(self, field: pa.Field, rows: pa.Table, moving: Ints, number: int) -> Column:
         """Give a column of a group at some rows, as the run has it."""

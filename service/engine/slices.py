@@ -1,13 +1,13 @@
 """Reads what belongs to one prefix of the key space, each row with the profile it is part of.
 
 Rows lie under their own identity's prefix, profiles at home under their representative's. Rows
-that live elsewhere than their profile were scattered by the plan into runs, cut at profiles'
-prefixes, and are skipped where they lie.
+that live elsewhere than their profile are skipped where they lie: they are repeated in home files,
+or were scattered by the plan into runs, both of which are cut at profiles' prefixes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +22,11 @@ from service.engine.marks import marks
 from service.engine.mentions import told_once
 from service.engine.moved_rows import ORIGIN
 from service.engine.orders import GONE
-from service.engine.plan import Plan
+from service.engine.plan import Home, Plan
 from service.engine.projection import EVENT_ID
-from service.engine.ranking import Bools, Ints, Keys, Uint64s, run_starts
+from service.engine.ranking import Bools, Ints, Keys, Uint64s, places, run_starts
 from service.engine.snapshot import READ, Snapshot
-from service.engine.store_files import MARK, StoreFile, prefixes
+from service.engine.store_files import KEY_HI, KEY_LO, MARK, StoreFile, prefixes
 from service.engine.vocabularies import Vocabularies
 from service.storage.files import Files
 
@@ -108,10 +108,44 @@ class Opening:
         keys += [run.key for run in self.plan.runs if run.kind is kind]
         return [StoreFile(self.files.open(key)) for key in keys]
 
+    def homes(self, kind: StoreFileKind) -> list[OpenHome]:
+        """Open the home files of a kind."""
+        by_store_file = {home.store_file: home for home in self.plan.homes}
+        return [
+            OpenHome(number, place, home, self.plan.depth, self.files)
+            for place, number in enumerate(self.numbers(kind))
+            if (home := by_store_file.get(self.snapshot.files[number].key)) is not None
+        ]
+
     def labels(self) -> Labels | None:
         """Open the labelling, for one thread; None where every identity is a profile by itself."""
         limit = self.snapshot.order.identities_per_profile
         return open_labels(self.plan.labels, self.files, limit)
+
+
+class OpenHome:
+    """A home file of a plan, for one thread."""
+
+    def __init__(self, number: int, place: int, home: Home, depth: int, files: Files) -> None:
+        #: Of the store file whose rows it repeats: in the snapshot, and among the files of its
+        #: kind, whose words it has.
+        self.number, self.place = number, place
+        self.file = StoreFile(files.open(home.key))
+        self._depth = depth
+        self._leavers = None if home.leavers is None else StoreFile(files.open(home.leavers))
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read."""
+        self.file.let_go()
+
+    def stays(self, rows: pa.Table, prefix: int) -> Bools:
+        """Mark the rows under a prefix that are read here and not where they lie, or in a run."""
+        keys = keys_of(rows)
+        stays = prefixes(keys.hi, self._depth) != prefix
+        if self._leavers is not None:
+            leavers = self._leavers.slice(prefix, self._depth, (KEY_HI, KEY_LO))
+            stays &= places(keys, keys_of(leavers)) < 0
+        return stays
 
 
 class SliceReader:
@@ -125,6 +159,7 @@ class SliceReader:
         self._columns = (*snapshot.columns(kind), PROFILE_HI, PROFILE_LO, ORIGIN)
         self._numbers = opening.numbers(kind)
         self._files = opening.store_files(kind)
+        self._homes = opening.homes(kind)
         self._vocabulary = opening.vocabularies[kind]
         #: Of what is read, in the vocabulary; runs are behind all files of the snapshot there.
         unread = len(snapshot.numbers(kind)) - len(self._numbers)
@@ -149,6 +184,8 @@ class SliceReader:
     def _slices(self, prefix: int) -> list[pa.Table]:
         for file in self._files:
             file.let_go()  # else all of them would be in memory in the end
+        for home in self._homes:
+            home.let_go()
         return [self._slice(number, prefix) for number in range(len(self._files))]
 
     def _was_taken_back(self, slices: list[pa.Table]) -> bool:
@@ -166,13 +203,19 @@ class SliceReader:
             if rows.num_rows
         ]
         runs = [rows for rows in slices[len(self._numbers) :] if rows.num_rows]
+        homes = [(home, rows) for home, rows in self._at_homes(prefix) if rows.num_rows]
         home_keys = Keys.joined([keys_of(rows) for _, rows in home])
         profiles, stays = self._at_home(home_keys, prefix)
-        moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in runs]
-        key = Keys.joined([home_keys, *(keys_of(rows) for rows in runs)])
+        brought = [*runs, *(rows for _, rows in homes)]
+        moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in brought]
+        key = Keys.joined([home_keys, *(keys_of(rows) for rows in brought)])
         everything = Rows(
-            stack=Stack(slices, self._vocabulary, self._places),
-            at=np.arange(len(home_keys) + sum(rows.num_rows for rows in runs)),
+            stack=Stack(
+                [*slices, *(rows for _, rows in homes)],
+                self._vocabulary,
+                [*self._places, *(home.place for home, _ in homes)],
+            ),
+            at=np.arange(len(key)),
             key=key,
             profile=key if self._labels is None else Keys.joined([profiles, *moved]),
             source=np.concatenate(
@@ -180,10 +223,14 @@ class SliceReader:
                     np.empty(0, np.int64),
                     *(self._snapshot.sources(number, rows) for number, rows in home),
                     *(rows.column(ORIGIN).to_numpy() for rows in runs),
+                    *(self._snapshot.sources(home.number, rows) for home, rows in homes),
                 ]
             ),
         )
-        stays = np.append(stays, np.ones(len(everything) - len(stays), np.bool_))
+        of_runs = np.ones(sum(rows.num_rows for rows in runs), np.bool_)
+        stays = np.concatenate(
+            [stays, of_runs, *(home.stays(rows, prefix) for home, rows in homes)]
+        )
         stays &= everything.source != GONE
         return everything if stays.all() else everything.kept(stays)
 
@@ -195,6 +242,11 @@ class SliceReader:
     def _slice(self, number: int, prefix: int) -> pa.Table:
         rows = self._files[number].worded_slice(prefix, self._depth, self._columns)
         return self._vocabulary.readable(self._places[number], rows)
+
+    def _at_homes(self, prefix: int) -> Iterator[tuple[OpenHome, pa.Table]]:
+        for home in self._homes:
+            rows = home.file.worded_slice(prefix, self._depth, self._columns)
+            yield home, self._vocabulary.readable(home.place, rows)
 
     def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
         """Give the profile of each row, and whether it is at home where the row lies."""

@@ -27,6 +27,7 @@ from service.engine.orders import (
     EventChoice,
     ExportOrder,
     Fragments,
+    HomeFile,
     Part,
     Planned,
     Progress,
@@ -280,6 +281,19 @@ class Store:
             source_count=len(sources),
         )
         return [compacted] if made.row_count else []
+
+    def home_of(self, file: Fragments, labelling: str) -> HomeFile:
+        """Write the home file of a store file by a labelling."""
+        self._export_count += 1
+        order = CompactionOrder(
+            folder=f"homes-{self._export_count}",
+            mergers=(),
+            labelling=labelling,
+            homeless=(file.key,),
+            secret=SECRET,
+        )
+        (made,) = compact(order, self.files, lambda _: None).homes
+        return HomeFile(store_file=file.key, key=made.key, labelling=labelling)
 
     def export(self, order: ExportOrder) -> Exported:
         """Plan and run an order in a fresh folder."""

@@ -58,6 +58,7 @@ from service.engine.orders.segmentations import SegmentationOrder, Segmented
 from service.engine.orders.snapshots import (
     GONE,
     Fragments,
+    HomeFile,
     MembershipSet,
     NewLabelling,
     SavedLabelling,
@@ -82,6 +83,7 @@ __all__ = [
     "Failed",
     "FinishedPart",
     "Fragments",
+    "HomeFile",
     "Identity",
     "IdentityRules",
     "Limits",

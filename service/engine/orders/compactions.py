@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from catalog.store_files import StoreFileKind
-from service.engine.orders.messages import NewStoreFile, Order
+from service.engine.orders.messages import NewFile, NewStoreFile, Order
 from service.engine.orders.snapshots import GONE, Fragments, Source
 
 
@@ -38,6 +38,12 @@ class CompactionOrder(Order):
     kind: Literal["compaction"] = "compaction"
     folder: str
     mergers: tuple[Merger, ...]
+    #: The labelling by which home files are written; null writes none.
+    labelling: str | None = None
+    #: Larger files of so many bytes have one.
+    homes_from_bytes: int = 8 << 20
+    #: Store files that are to have one, and stay as they are.
+    homeless: tuple[str, ...] = ()
     #: The deployment's secret for identity keys (32 bytes).
     secret: bytes
     threads: int = 2
@@ -50,6 +56,7 @@ class NewCompactedFile(NewStoreFile):
     relied_on: tuple[int, ...] = ()
     #: Rows that may be left out when all of its batches are settled.
     superseded_count: int = 0
+    home: NewFile | None = None
 
 
 class Compacted(Order):
@@ -57,6 +64,8 @@ class Compacted(Order):
 
     kind: Literal["compacted"] = "compacted"
     files: tuple[NewCompactedFile, ...]
+    #: The home files of those that were to have one, in their order.
+    homes: tuple[NewFile, ...] = ()
 
 
 def merger_of(

@@ -12,6 +12,7 @@ from catalog.segments import MembershipStatus
 from service.engine.orders.messages import Document, NewFile, Order
 from service.engine.orders.snapshots import (
     Fragments,
+    HomeFile,
     MembershipSet,
     NewLabelling,
     SavedLabelling,
@@ -125,6 +126,8 @@ class ExportOrder(Selection):
     threads: int = 2
     #: The newest labelling to start from.
     labelling: SavedLabelling | None = None
+    #: Of the snapshot's files: those that need not all be read.
+    homes: tuple[HomeFile, ...] = ()
     #: Links are divided on disk when sorting them at once would take more.
     labelling_size_bytes: int = 128 << 20
     #: The newest numbering to go on from, where identities are united or numbers are shown.

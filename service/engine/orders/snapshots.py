@@ -152,6 +152,16 @@ class SavedLabelling(Order):
         )
 
 
+class HomeFile(Order):
+    """A file that repeats rows of a store file where their profiles are at home."""
+
+    #: Key of the store file.
+    store_file: str
+    key: str
+    #: Key of the labelling that says where profiles were at home when it was written.
+    labelling: str
+
+
 class NewLabelling(NewFile):
     """The labelling of the order's snapshot, for later orders to start from."""
 
