@@ -26,6 +26,8 @@ class CompactionPolicy:
     #: Larger ones are left alone, and no more bytes become one at once: the time a compaction
     #: may take, since exports wait for it where there is but one worker.
     most_bytes: int = 4 << 30
+    #: Files from so many bytes on have a home file: of smaller ones hardly anything is to be moved.
+    home_from_bytes: int = 8 << 20
 
 
 #: Where jobs wait they go first, until there are so many times more files than it takes elsewhere:
@@ -36,6 +38,24 @@ BUSY_FACTOR = 4
 LOWEST_TIER_BYTES = 1 << 20
 #: How much larger the files of the next tier may be.
 TIER_FACTOR = 8
+
+
+def homeless(
+    files: Sequence[LiveFile], groups: Sequence[Sequence[LiveFile]], policy: CompactionPolicy
+) -> tuple[LiveFile, ...]:
+    """Say which files of one sandbox should be given a home file, as they are.
+
+    Those that become one with others are not among them, and nobody is where jobs wait.
+    """
+    taken = {file.id for group in groups for file in group}
+    return tuple(
+        file
+        for file in files
+        if file.is_homeless
+        and not file.is_busy
+        and file.size_bytes >= policy.home_from_bytes
+        and file.id not in taken
+    )
 
 
 def due(files: Sequence[LiveFile], policy: CompactionPolicy) -> tuple[tuple[LiveFile, ...], ...]:

@@ -84,3 +84,5 @@ class LiveFile:
     is_to_be_rid: bool
     #: Jobs wait in its sandbox.
     is_busy: bool = False
+    #: It has no home file, and there is a labelling by which one could be written.
+    is_homeless: bool = False

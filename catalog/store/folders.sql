@@ -44,6 +44,8 @@ SELECT key FROM store_files WHERE key = ANY (:keys::text[])
 UNION ALL
 SELECT key FROM labellings WHERE key = ANY (:keys::text[])
 UNION ALL
+SELECT key FROM home_files WHERE key = ANY (:keys::text[])
+UNION ALL
 SELECT key FROM membership_files WHERE key = ANY (:keys::text[])
 UNION ALL
 SELECT unnest(ARRAY[key, merged_key]) FROM numberings

@@ -5,6 +5,7 @@ UNION ALL SELECT key FROM chunks
 UNION ALL SELECT key FROM dataset_files
 UNION ALL SELECT key FROM store_files
 UNION ALL SELECT key FROM labellings
+UNION ALL SELECT key FROM home_files
 UNION ALL SELECT key FROM membership_files
 UNION ALL SELECT unnest(ARRAY[key, merged_key]) FROM numberings
 UNION ALL SELECT key FROM user_list_pieces

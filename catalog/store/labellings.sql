@@ -36,7 +36,7 @@ RETURNING *
 
 -- name: forget
 -- Forgets labellings that were discarded or have a newer one beside them, but for those that an
--- unfinished export may have planned with. The job that has just saved one for a commit reads
+-- unfinished export may have planned with, and those that home files were written by. The job that has just saved one for a commit reads
 -- that one and none before it.
 DELETE FROM labellings
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
@@ -47,6 +47,7 @@ DELETE FROM labellings
                       AND newer.engine_version = labellings.engine_version
                       AND newer.commit_number > labellings.commit_number
                       AND newer.discarded IS NULL))
+   AND NOT EXISTS (SELECT FROM home_files WHERE labelling_key = labellings.key)
    AND NOT EXISTS (SELECT FROM jobs
                     WHERE jobs.sandbox_id = :sandbox_id
                       AND jobs.organisation_id = :organisation_id

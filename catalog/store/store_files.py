@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from catalog.batches import BatchId
 from catalog.errors import NotFound
+from catalog.home_files import NewHomeFile
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
+from catalog.store.home_files import HomeFileStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.rebuilds import RebuildStore
 from catalog.store_files import (
@@ -43,6 +45,7 @@ class Compacted:
     relied_on: tuple[int, ...] = ()
     #: Rows that may be left out when none of its batches can be taken back any more.
     superseded_count: int = 0
+    home: NewHomeFile | None = None
 
 
 class StoreFileStore:
@@ -132,7 +135,7 @@ class StoreFileStore:
         commit, _ = await self._next_commit(scope)
         for one in compacted:
             if one.file.row_count:
-                await SQL["add_compacted"].rows(
+                added = await SQL["add_compacted"].rows(
                     self._db,
                     **_of(scope),
                     ids=list(one.replaced),
@@ -147,6 +150,9 @@ class StoreFileStore:
                     superseded_count=one.superseded_count,
                     commit=commit,
                 )
+                if added and one.home is not None:
+                    id = StoreFileId(added[0]["file_id"])
+                    await HomeFileStore(self._db).add(scope, id, one.home)
             await SQL["replace"].rows(self._db, **_of(scope), ids=list(one.replaced), commit=commit)
         await RebuildStore(self._db).submit_for(scope, commit)
         return commit
@@ -157,15 +163,22 @@ class StoreFileStore:
         horizon: timedelta,
         revertible: timedelta = FOR_EVER,
         patience: timedelta = timedelta(0),
+        engine_version: str = "",
     ) -> tuple[LiveFile, ...]:
         """Files of the last snapshots of all sandboxes in which no compaction is under way.
 
         Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased. So are
         superseded ones, where they are many, ``revertible`` after the last batch of their file.
-        Sandboxes whose compaction failed less than ``patience`` ago are left out.
+        Sandboxes whose compaction failed less than ``patience`` ago are left out. Files that a
+        labelling of ``engine_version`` could give a home file are told, by their kind.
         """
         rows = await SQL["live"].rows(
-            self._db, horizon=horizon, revertible=revertible, patience=patience, worth=WORTH
+            self._db,
+            horizon=horizon,
+            revertible=revertible,
+            patience=patience,
+            worth=WORTH,
+            engine_version=engine_version,
         )
         return tuple(
             LiveFile(
@@ -180,6 +193,7 @@ class StoreFileStore:
                 size_bytes=row["size_bytes"],
                 is_to_be_rid=row["is_to_be_rid"],
                 is_busy=row["is_busy"],
+                is_homeless=row["is_homeless"],
             )
             for row in rows
         )

@@ -114,8 +114,8 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
 -- name: live
 -- Every file of the last snapshots, of all sandboxes in which no compaction runs or has failed
 -- lately, and no rebuild either; whether it has rows that are to be erased, or many that nothing
--- will bring back, and whether jobs wait there: for those who keep the store in order, never for
--- callers.
+-- will bring back, whether jobs wait there, and whether it could have a home file and has none: for
+-- those who keep the store in order, never for callers.
 WITH waiting AS (
     SELECT DISTINCT sandbox_id FROM jobs WHERE state = 'queued'
 ), compacting AS (
@@ -124,6 +124,9 @@ WITH waiting AS (
     UNION
     SELECT sandbox_id FROM jobs
      WHERE kind = 'compaction' AND state = 'failed' AND finished_at > now() - :patience::interval
+), labelled AS (
+    SELECT id FROM sandboxes
+     WHERE labelling_for_homes(id, organisation_id, commit_number, :engine_version) IS NOT NULL
 )
 SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
        sandboxes.name AS sandbox_name, dataset_id, store_files.kind, size_bytes,
@@ -134,7 +137,10 @@ SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
                    WHERE file_id = store_files.id AND source.removed IS NOT NULL
                      AND (batches.deleted_at IS NOT NULL
                           OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid,
-       store_files.sandbox_id IN (SELECT sandbox_id FROM waiting) AS is_busy
+       store_files.sandbox_id IN (SELECT sandbox_id FROM waiting) AS is_busy,
+       store_files.kind <> 'links'
+       AND NOT EXISTS (SELECT FROM home_files WHERE store_file_id = store_files.id)
+       AND store_files.sandbox_id IN (SELECT id FROM labelled) AS is_homeless
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL
    AND store_files.sandbox_id NOT IN (SELECT sandbox_id FROM compacting)

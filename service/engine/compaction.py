@@ -79,7 +79,7 @@ def compact(order: CompactionOrder, files: Files, report: Report) -> Compacted:
 
 def _home_of(file: NewCompactedFile, order: CompactionOrder, files: Files) -> NewFile | None:
     """Write the home file of a file that was made, if it is to have one."""
-    is_worth_it = file.kind in BROUGHT_HOME and file.size_bytes >= order.homes_from_bytes
+    is_worth_it = file.kind in BROUGHT_HOME and file.size_bytes >= order.home_from_bytes
     if order.labelling is None or not is_worth_it:
         return None
     key = file.key.removesuffix(".arrow") + "-home.arrow"

@@ -53,8 +53,9 @@ class Movers:
         starts = np.searchsorted(keys.hi, own.hi, "left")
         counts = np.searchsorted(keys.hi, own.hi, "right") - starts
         first = np.cumsum(counts) - counts
-        at = np.repeat(starts - first, counts) + np.arange(counts.sum())
-        return at[keys.lo[at] == np.repeat(own.lo, counts)]
+        at: Ints = np.repeat(starts - first, counts) + np.arange(counts.sum())
+        is_own: Bools = keys.lo[at] == np.repeat(own.lo, counts)
+        return at[is_own]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

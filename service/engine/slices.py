@@ -141,7 +141,7 @@ class OpenHome:
     def stays(self, rows: pa.Table, prefix: int) -> Bools:
         """Mark the rows under a prefix that are read here and not where they lie, or in a run."""
         keys = keys_of(rows)
-        stays = prefixes(keys.hi, self._depth) != prefix
+        stays: Bools = prefixes(keys.hi, self._depth) != prefix
         if self._leavers is not None:
             leavers = self._leavers.slice(prefix, self._depth, (KEY_HI, KEY_LO))
             stays &= places(keys, keys_of(leavers)) < 0

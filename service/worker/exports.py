@@ -17,6 +17,7 @@ from catalog.labellings import NewLabelling
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
 from catalog.store.folders import FolderStore
+from catalog.store.home_files import HomeFileStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.memberships import MembershipStore
@@ -32,6 +33,7 @@ from service.engine.orders import (
     Failed,
     FinishedPart,
     Fragments,
+    HomeFile,
     NewFile,
     Part,
     Planned,
@@ -134,6 +136,7 @@ class Exports:
         labelling = await LabellingStore(db).newest(
             job.scope, _snapshot(job), engine_version=ENGINE_VERSION
         )
+        homes = await HomeFileStore(db).at(job.scope, _snapshot(job))
         if job.kind is JobKind.USER_LIST:
             await user_lists.check(job, sets, db)
         folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
@@ -145,6 +148,7 @@ class Exports:
             membership_sets=membership_sets,
             asked_at=job.created_at,
             labelling=SavedLabelling.of(labelling),
+            homes=tuple(map(HomeFile.of, homes)),
             numbering=await numbering_for(job, _snapshot(job), db),
             labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,

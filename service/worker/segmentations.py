@@ -15,6 +15,7 @@ from catalog.memberships import MembershipFile, NewMembershipSet
 from catalog.segment_jobs import SegmentCount, SegmentsOfPolicy
 from catalog.store.database import Connection
 from catalog.store.folders import FolderStore
+from catalog.store.home_files import HomeFileStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.memberships import MembershipStore
@@ -29,6 +30,7 @@ from service.engine.orders import (
     ExportOrder,
     Failed,
     Fragments,
+    HomeFile,
     Planned,
     Progress,
     Rule,
@@ -161,6 +163,7 @@ class Segmentations:
         labelling = await LabellingStore(db).newest(
             job.scope, job.snapshot, engine_version=ENGINE_VERSION
         )
+        homes = await HomeFileStore(db).at(job.scope, job.snapshot)
         export = ExportOrder(
             **job.order["shapes"],
             identity_graph=policy.rules.identity_graph,
@@ -175,6 +178,7 @@ class Segmentations:
             membership_sets=membership_sets,
             asked_at=job.created_at,
             labelling=SavedLabelling.of(labelling),
+            homes=tuple(map(HomeFile.of, homes)),
             numbering=await numbering_for(job, job.snapshot, db),
             labelling_size_bytes=self._sizes.labelling_size_bytes,
             part_row_count=self._sizes.part_row_count,

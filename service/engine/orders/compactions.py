@@ -40,8 +40,8 @@ class CompactionOrder(Order):
     mergers: tuple[Merger, ...]
     #: The labelling by which home files are written; null writes none.
     labelling: str | None = None
-    #: Larger files of so many bytes have one.
-    homes_from_bytes: int = 8 << 20
+    #: Larger files have one from so many bytes on.
+    home_from_bytes: int = 0
     #: Store files that are to have one, and stay as they are.
     homeless: tuple[str, ...] = ()
     #: The deployment's secret for identity keys (32 bytes).

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from catalog import memberships
+from catalog import home_files, memberships
 from catalog.labellings import Labelling
 from catalog.store_files import StoreFile, StoreFileKind
 from service.engine.orders.messages import NewFile, Order
@@ -160,6 +160,10 @@ class HomeFile(Order):
     key: str
     #: Key of the labelling that says where profiles were at home when it was written.
     labelling: str
+
+    @classmethod
+    def of(cls, file: home_files.HomeFile) -> HomeFile:
+        return cls(store_file=file.store_file_key, key=file.key, labelling=file.labelling_key)
 
 
 class NewLabelling(NewFile):
