@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from catalog.compaction import (
     TIER_FACTOR,
     CompactionPolicy,
     due,
+    homeless,
     tier,
 )
 from catalog.organisations import OrganisationId, SandboxId, Scope
@@ -91,3 +93,13 @@ def test_rows_to_be_erased_are_got_rid_of_in_any_case():
 def test_tiers_rise_with_size(size_bytes):
     assert tier(size_bytes + 1) >= tier(size_bytes)
     assert tier(size_bytes * TIER_FACTOR + LOWEST_TIER_BYTES + 1) > tier(size_bytes)
+
+
+def test_large_files_are_given_home_files_unless_they_become_one_with_others_or_jobs_wait():
+    large = POLICY.home_from_bytes
+    files = [replace(a_file(n, large, dataset_id=str(n)), is_homeless=n != 2) for n in range(4)]
+    small = replace(a_file(4, large - 1), is_homeless=True)
+    taken = (files[3],)
+    assert ids([homeless((*files, small), [taken], POLICY)]) == [[0, 1]]
+    busy = [replace(file, is_busy=True) for file in files]
+    assert homeless(busy, [], POLICY) == ()

@@ -15,6 +15,7 @@ from catalog.jobs import JobError, JobEvent, JobKind, JobState
 from catalog.labellings import NewLabelling
 from catalog.store.batches import BatchStore
 from catalog.store.erasure import ErasureStore
+from catalog.store.home_files import HomeFileStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.secrets import IDENTITY_SECRET
@@ -23,10 +24,11 @@ from catalog.store.sweeping import SweepingStore
 from catalog.store_files import NewStoreFile, StoreFileKind
 from service.engine.compaction import compact
 from service.engine.local import LocalRunner
-from service.engine.orders import Fragments
+from service.engine.orders import Fragments, HomeFile
 from service.worker.attempts import give_up
 from service.worker.claim import Claim
 from service.worker.compactions import Compactions, Upkeep
+from service.worker.exports import labelling_at
 from service.worker.sweeping import Keeping, Sweeper
 from tests.builders import LEASE, WORKER, a_dataset, a_job, a_loaded_batch
 from tests.engine import oracle
@@ -108,13 +110,30 @@ async def told(db, scope, store):
     ]
 
 
+async def labelled(database, db, scope, store):
+    """Export as a worker does who keeps the labelling that it made."""
+    files = StoreFileStore(db)
+    commit = await files.snapshot(scope)
+    found = tuple(Fragments.of(file) for file in await files.files_at(scope, commit))
+    made = store.export(an_order(files=found, identity_graph=STITCHED)).planned.labelling
+    job = await a_job(db, scope, is_claimed=True)
+    async with database.transaction() as saving:
+        await LabellingStore(saving).save(scope, labelling_at(commit, made), job_id=job.id)
+    await JobStore(db).move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
+
+
+async def homes(db, scope):
+    commit = await StoreFileStore(db).snapshot(scope)
+    return tuple(map(HomeFile.of, await HomeFileStore(db).at(scope, commit)))
+
+
 async def submitted(database, policy=POLICY, revertible=FOR_EVER):
     return await Upkeep(database, policy, horizon=30 * DAY, revertible=revertible).submit_due()
 
 
-async def compacted(database, db, runner, revertible=FOR_EVER):
+async def compacted(database, db, runner, revertible=FOR_EVER, policy=POLICY):
     """Submit what is due and do it as a worker does."""
-    (job,) = await submitted(database, revertible=revertible)
+    (job,) = await submitted(database, policy, revertible=revertible)
     claimed = await JobStore(db).claim_next(WORKER, lease=LEASE)
     assert claimed is not None
     assert claimed.id == job.id
@@ -133,7 +152,13 @@ async def exported(db, scope, store, told, commit=None):
     files = StoreFileStore(db)
     commit = await files.snapshot(scope) if commit is None else commit
     found = tuple(Fragments.of(file) for file in await files.files_at(scope, commit))
-    order = an_order([each for _, each in told], files=found, identity_graph=STITCHED)
+    order = an_order(
+        [each for _, each in told],
+        files=found,
+        homes=tuple(map(HomeFile.of, await HomeFileStore(db).at(scope, commit))),
+        slice_size_bytes=200,
+        identity_graph=STITCHED,
+    )
     return in_any_order(store.export(order).rows), found
 
 
@@ -327,6 +352,60 @@ async def test_a_labelling_outlives_compaction_and_ends_with_a_batch_it_knew(
     assert (await newest()).commit == commit
     await revert(db, scope, told[1][0])
     assert await newest() is None
+
+
+HOMELY = CompactionPolicy(least_files=2, home_from_bytes=1)
+
+
+async def test_what_is_compacted_by_a_labelling_has_home_files(
+    database, db, scope, store, runner, told
+):
+    await labelled(database, db, scope, store)
+    await compacted(database, db, runner, policy=HOMELY)
+    rows, files = await exported(db, scope, store, told)
+    assert rows == expected(told)
+    with_homes = {home.store_file for home in await homes(db, scope)}
+    assert with_homes == {file.key for file in files if file.kind is not StoreFileKind.LINKS}
+    assert await submitted(database, HOMELY) == ()
+    gone, _ = told.pop(2)
+    await revert(db, scope, gone)
+    rows, _ = await exported(db, scope, store, told)
+    assert rows == expected(told)
+
+
+async def test_files_that_stay_as_they_are_are_given_home_files_once_it_is_known_who_is_who(
+    database, db, scope, store, runner, told
+):
+    await compacted(database, db, runner, policy=HOMELY)
+    assert await homes(db, scope) == ()
+    assert await submitted(database, HOMELY) == ()
+    await labelled(database, db, scope, store)
+    before = await StoreFileStore(db).snapshot(scope)
+    job = await compacted(database, db, runner, policy=HOMELY)
+    assert job.order["groups"] == []
+    assert await StoreFileStore(db).snapshot(scope) == before
+    rows, files = await exported(db, scope, store, told)
+    assert rows == expected(told)
+    with_homes = {home.store_file for home in await homes(db, scope)}
+    assert with_homes == {file.key for file in files if file.kind is not StoreFileKind.LINKS}
+    assert await submitted(database, HOMELY) == ()
+
+
+async def test_home_files_are_swept_with_the_files_they_repeat_and_not_before(
+    database, db, scope, store, runner, told
+):
+    await labelled(database, db, scope, store)
+    await compacted(database, db, runner, policy=HOMELY)
+    first = await homes(db, scope)
+    await swept(database, store)
+    assert all(store.files.exists(home.key) for home in first)
+    row = {"identityMap": named("crm:known", "email:new"), "first": "Eve"}
+    told.append(await ingest(db, scope, store, told[0][0].dataset_id, row))
+    await compacted(database, db, runner, policy=HOMELY)
+    await swept(database, store)
+    assert not any(store.files.exists(home.key) for home in first)
+    rows, _ = await exported(db, scope, store, told)
+    assert rows == expected(told)
 
 
 async def test_the_engines_own_process_compacts(database, db, scope, store, told):
