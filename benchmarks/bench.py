@@ -22,7 +22,7 @@ import making
 import outputs
 import report
 from measuring import Failed, Limits, run
-from results import COMPACTION, LABELLED, OURS, PROMOTION, Results, Row
+from results import AT_HOME, COMPACTION, LABELLED, OURS, PROMOTION, Results, Row
 from rich.console import Console
 from scenarios import Scenario, scenarios
 from workload import Workload
@@ -32,6 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 SCRIPTS = {
     OURS: "ours.py",
     LABELLED: "ours_labelled.py",
+    AT_HOME: "ours_at_home.py",
     "DuckDB": "duckdb_sql.py",
     "Polars": "polars_lazy.py",
     "PySpark": "spark_sql.py",
@@ -180,7 +181,7 @@ def _invited(session: Session, scenario: Scenario) -> list[str]:
     if scenario.request.is_stitched:
         names = [name for name in names if name != "Polars"]
     else:
-        names = [name for name in names if name != LABELLED]
+        names = [name for name in names if name not in {LABELLED, AT_HOME}]
     if scenario.request.segments:
         names = [name for name in names if name in {OURS, "DuckDB"}]
     return names

@@ -22,8 +22,6 @@ from service.engine.orders import (
     Part,
     Planned,
     Progress,
-    SavedLabelling,
-    SavedNumbering,
 )
 
 
@@ -37,13 +35,10 @@ def numbers_of(workload: Workload) -> Path:
     return store_of(workload).with_name("numbers.arrow")
 
 
-def export(
-    order: Order,
-    labelling: SavedLabelling | None = None,
-    numbering: SavedNumbering | None = None,
-) -> Taken:
+def export(order: Order, known: dict[str, Any] | None = None) -> Taken:
+    """Export, with what an order says beside what is asked for, such as what was saved."""
     root = order.workload.folder.parent
-    asked = export_order(order).model_copy(update={"labelling": labelling, "numbering": numbering})
+    asked = export_order(order).model_copy(update=known or {})
     ran = engine_child.run(asked, root)
     planned_at, planned = next((at, one) for at, one in ran.answers if isinstance(one, Planned))
     if planned.labelling is not None:

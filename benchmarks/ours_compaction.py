@@ -9,10 +9,17 @@ import engine_child
 from contender import Order, Taken, read_order, tell
 from ours_promotion import SECRET, store_of
 
-from catalog.compaction import CompactionPolicy, due
+from catalog.compaction import CompactionPolicy, due, homeless
 from catalog.organisations import OrganisationId, SandboxId, Scope
-from catalog.store_files import LiveFile, StoreFileId
-from service.engine.orders import Compacted, CompactionOrder, Fragments, NewStoreFile, merger_of
+from catalog.store_files import LiveFile, StoreFileId, StoreFileKind
+from service.engine.orders import (
+    Compacted,
+    CompactionOrder,
+    Fragments,
+    HomeFile,
+    NewStoreFile,
+    merger_of,
+)
 from service.settings import CompactionSettings
 
 _SCOPE = Scope(
@@ -22,19 +29,37 @@ _SCOPE = Scope(
 
 def compact(order: Order) -> Taken:
     """Compact the store of a workload until nothing is due, as the defaults have it."""
-    settings = CompactionSettings()
-    policy = CompactionPolicy(least_files=settings.files, most_bytes=settings.size_bytes)
     document = store_of(order.workload)
     store = json.loads(document.read_text())
     files = [Fragments.model_validate(file) for file in store["files"]]
+    made, _, taken = compacted(files, order, "compacted")
+    store["files"] = [file.model_dump(mode="json") for file in made]
+    document.write_text(json.dumps(store, indent=1))
+    return taken
+
+
+def compacted(
+    files: list[Fragments], order: Order, name: str, labelling: str | None = None
+) -> tuple[list[Fragments], list[HomeFile], Taken]:
+    """Compact files below a folder of some name; by a labelling, give them home files too."""
+    settings = CompactionSettings()
+    policy = CompactionPolicy(least_files=settings.files, most_bytes=settings.size_bytes)
     count_before, seconds, cpu_seconds, peak_bytes, rounds = len(files), 0.0, 0.0, 0, 0
-    while groups := _due(files, policy):
+    homes: dict[str, HomeFile] = {}
+    while True:
+        groups = _due(files, policy)
+        alone = [] if labelling is None else _homeless(files, groups, homes, policy)
+        if not groups and not alone:
+            break
         rounds += 1
         prepared = [merger_of(group) for group in groups]
         ran = engine_child.run(
             CompactionOrder(
-                folder=f"{order.workload.folder.name}/store/compacted-{rounds}",
+                folder=f"{order.workload.folder.name}/store/{name}-{rounds}",
                 mergers=tuple(merger for merger, _ in prepared),
+                labelling=labelling,
+                home_from_bytes=policy.home_from_bytes,
+                homeless=tuple(file.key for file in alone),
                 secret=SECRET,
             ),
             order.workload.folder.parent,
@@ -44,6 +69,10 @@ def compact(order: Order) -> Taken:
         peak_bytes = max(peak_bytes, ran.peak_bytes)
         answer = ran.answers[-1][1]
         assert isinstance(answer, Compacted)
+        told = [(file.key, home) for file, home in zip(alone, answer.homes, strict=True)]
+        told += [(file.key, file.home) for file in answer.files if file.home is not None]
+        for key, home in told:
+            homes[key] = HomeFile(store_file=key, key=home.key, labelling=labelling or "")
         added = max(file.added for file in files) + 1
         for group, (_, sources), made in zip(groups, prepared, answer.files, strict=True):
             files = [file for file in files if file not in group]
@@ -52,18 +81,32 @@ def compact(order: Order) -> Taken:
                     update={"sources": sources, "source_count": len(sources)}
                 )
             )
-    store["files"] = [file.model_dump(mode="json") for file in files]
-    document.write_text(json.dumps(store, indent=1))
-    return Taken(
+    taken = Taken(
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_bytes=peak_bytes,
         details={"files_before": count_before, "files": len(files), "rounds": rounds},
     )
+    return files, list(homes.values()), taken
 
 
 def _due(files: list[Fragments], policy: CompactionPolicy) -> list[list[Fragments]]:
-    live = [
+    return [[files[one.id] for one in group] for group in due(_live(files), policy)]
+
+
+def _homeless(
+    files: list[Fragments],
+    groups: list[list[Fragments]],
+    homes: dict[str, HomeFile],
+    policy: CompactionPolicy,
+) -> list[Fragments]:
+    grouped = [file for group in groups for file in group]
+    left = [file for file in files if file not in grouped and file.key not in homes]
+    return [left[one.id] for one in homeless(_live(left), (), policy)]
+
+
+def _live(files: list[Fragments]) -> list[LiveFile]:
+    return [
         LiveFile(
             id=StoreFileId(number),
             scope=_SCOPE,
@@ -71,10 +114,10 @@ def _due(files: list[Fragments], policy: CompactionPolicy) -> list[list[Fragment
             kind=file.kind,
             size_bytes=file.size_bytes,
             is_to_be_rid=False,
+            is_homeless=file.kind is not StoreFileKind.LINKS,
         )
         for number, file in enumerate(files)
     ]
-    return [[files[one.id] for one in group] for group in due(live, policy)]
 
 
 def _fragments(group: list[Fragments], made: NewStoreFile, added: int) -> Fragments:

@@ -11,6 +11,8 @@ from measuring import Measured
 OURS, PROMOTION, COMPACTION = "ours", "our promotion", "our compaction"
 #: Ours, when an earlier export saved who is who.
 LABELLED = "ours, labelled"
+#: The same, when upkeep has brought rows home by what was saved.
+AT_HOME = "ours, at home"
 
 
 @dataclass(kw_only=True)
