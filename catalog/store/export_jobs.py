@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from catalog.batches import BatchId
 from catalog.errors import NotFound
-from catalog.export_jobs import ExportFilter, ExportJob, ExportSort, SegmentBatch
+from catalog.export_jobs import ExportCursor, ExportFilter, ExportJob, ExportSort, SegmentBatch
 from catalog.jobs import JobId
 from catalog.organisations import Scope
 from catalog.segments import MembershipStatus, SegmentChoice
@@ -42,10 +43,22 @@ class ExportJobStore:
 
         Jobs that are submitted meanwhile never shift a page that follows a cursor.
         """
+        if wanted.sort is ExportSort.CREATION and wanted.after is not None:
+            wanted = replace(wanted, after=await self._exactly(scope, wanted.after))
         rows = await SQL[block(wanted)].rows(
             self._db, **arguments(scope, wanted, limit=limit, skip=skip)
         )
         return tuple(export_job_of(row) for row in rows)
+
+    async def _exactly(self, scope: Scope, after: ExportCursor) -> ExportCursor:
+        """A place that is told to the millisecond, to the microsecond if its job is there."""
+        row = await SQL["submitted_at"].row(
+            self._db,
+            job_id=after.id,
+            sandbox_id=scope.sandbox_id,
+            organisation_id=scope.organisation_id,
+        )
+        return after if row is None else replace(after, at=row["created_at"])
 
 
 def block(wanted: ExportFilter) -> str:

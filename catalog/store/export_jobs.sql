@@ -1,6 +1,11 @@
 -- Callers see export jobs by the view of that name. A listing reads the first jobs of every state
 -- that is asked for from an index in its own order, and merges those: it takes as long with a
 -- million jobs as with a thousand, whichever states it asks for.
+--
+-- What it is given it takes by way of subqueries, so that PostgreSQL cannot tell one call from
+-- another and keeps the plan. Else it made one for each call, which takes ten times as long as to
+-- read a short page: it believes a limit that it cannot see to be a tenth of all jobs, and such a
+-- plan so dear that another is worth making. The array hides that belief from the join.
 
 -- name: find
 -- One export job of one sandbox.
@@ -8,11 +13,19 @@ SELECT *
   FROM export_jobs
  WHERE id = :job_id AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
 
+-- name: submitted_at
+-- When an export job was submitted, to the microsecond.
+SELECT created_at
+  FROM jobs
+ WHERE id = :job_id AND kind = 'export'
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+
 -- name: by_creation_descending
 -- A page of export jobs, the last submitted first, from behind the place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.created_at
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.created_at
              FROM jobs
@@ -20,26 +33,22 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND (jobs.created_at, jobs.id) < (
-                   coalesce((SELECT created_at FROM jobs
-                          WHERE id = :after_id AND kind = 'export'
-                            AND sandbox_id = :sandbox_id
-                            AND organisation_id = :organisation_id),
-                        :after_at::timestamptz, 'infinity'),
-                   coalesce(:after_id::bigint, 9223372036854775807))
+                   (SELECT coalesce(:after_at::timestamptz, 'infinity')),
+                   (SELECT coalesce(:after_id::bigint, 9223372036854775807)))
             ORDER BY jobs.created_at DESC, jobs.id DESC
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY created_at DESC, id DESC
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.created_at DESC, page.id DESC
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_creation_ascending
 -- A page of export jobs, the first submitted first, from behind the place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.created_at
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.created_at
              FROM jobs
@@ -47,26 +56,22 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND (jobs.created_at, jobs.id) > (
-                   coalesce((SELECT created_at FROM jobs
-                          WHERE id = :after_id AND kind = 'export'
-                            AND sandbox_id = :sandbox_id
-                            AND organisation_id = :organisation_id),
-                        :after_at::timestamptz, '-infinity'),
-                   coalesce(:after_id::bigint, 0))
+                   (SELECT coalesce(:after_at::timestamptz, '-infinity')),
+                   (SELECT coalesce(:after_id::bigint, 0)))
             ORDER BY jobs.created_at, jobs.id
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY created_at, id
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.created_at, page.id
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_update_descending
 -- A page of export jobs, the last changed first, from behind the place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.updated_at
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.updated_at
              FROM jobs
@@ -74,22 +79,22 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND (jobs.updated_at, jobs.id) < (
-                   coalesce(:after_at::timestamptz, 'infinity'),
-                   coalesce(:after_id::bigint, 9223372036854775807))
+                   (SELECT coalesce(:after_at::timestamptz, 'infinity')),
+                   (SELECT coalesce(:after_id::bigint, 9223372036854775807)))
             ORDER BY jobs.updated_at DESC, jobs.id DESC
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY updated_at DESC, id DESC
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.updated_at DESC, page.id DESC
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_update_ascending
 -- A page of export jobs, the first changed first, from behind the place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.updated_at
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.updated_at
              FROM jobs
@@ -97,23 +102,23 @@ WITH page AS (
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
               AND (jobs.updated_at, jobs.id) > (
-                   coalesce(:after_at::timestamptz, '-infinity'),
-                   coalesce(:after_id::bigint, 0))
+                   (SELECT coalesce(:after_at::timestamptz, '-infinity')),
+                   (SELECT coalesce(:after_id::bigint, 0)))
             ORDER BY jobs.updated_at, jobs.id
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY updated_at, id
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.updated_at, page.id
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_state_descending
 -- A page of export jobs, by the names of their states, the last of them first, and from behind the
 -- place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.state
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.state
              FROM jobs
@@ -124,19 +129,19 @@ WITH page AS (
               AND -jobs.id > -CASE WHEN wanted.state = :after_state THEN :after_id::bigint
                                   ELSE 9223372036854775807 END
             ORDER BY -jobs.id
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY found.state COLLATE "C" DESC, found.id DESC
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.state COLLATE "C" DESC, page.id DESC
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_state_ascending
 -- A page of export jobs, by the names of their states, from behind the place that a cursor names.
-WITH page AS (
-    SELECT found.id, found.state
-      FROM unnest(:states::text[]) AS wanted (state)
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
+    SELECT found.id
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id, jobs.state
              FROM jobs
@@ -147,52 +152,51 @@ WITH page AS (
               AND -jobs.id < -CASE WHEN wanted.state = :after_state THEN :after_id::bigint
                                   ELSE 0 END
             ORDER BY -jobs.id DESC
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY found.state COLLATE "C", found.id
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.state COLLATE "C", page.id
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_id_descending
 -- A page of export jobs, the highest id first, from behind the place that a cursor names.
-WITH page AS (
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
     SELECT found.id
-      FROM unnest(:states::text[]) AS wanted (state)
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id
              FROM jobs
             WHERE jobs.kind = 'export'
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
-              AND -jobs.id > -coalesce(:after_id::bigint, 9223372036854775807)
+              AND -jobs.id > -(SELECT coalesce(:after_id::bigint, 9223372036854775807))
             ORDER BY -jobs.id
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY found.id DESC
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.id DESC
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
 
 -- name: by_id_ascending
 -- A page of export jobs, the lowest id first, from behind the place that a cursor names.
-WITH page AS (
+SELECT export_jobs.*
+  FROM unnest(ARRAY(
     SELECT found.id
-      FROM unnest(:states::text[]) AS wanted (state)
+      FROM unnest((SELECT :states::text[])) AS wanted (state)
      CROSS JOIN LATERAL (
            SELECT jobs.id
              FROM jobs
             WHERE jobs.kind = 'export'
               AND jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
               AND jobs.state = wanted.state
-              AND -jobs.id < -coalesce(:after_id::bigint, 0)
+              AND -jobs.id < -(SELECT coalesce(:after_id::bigint, 0))
             ORDER BY -jobs.id DESC
-            LIMIT :limit::bigint + :skip::bigint) AS found
+            LIMIT (SELECT :limit::bigint + :skip::bigint)) AS found
      ORDER BY found.id
-     LIMIT :limit OFFSET :skip
-)
-SELECT export_jobs.*
-  FROM page JOIN export_jobs USING (id)
- ORDER BY page.id
+     LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+)) WITH ORDINALITY AS listed (id, place)
+  JOIN export_jobs USING (id)
+ ORDER BY listed.place
