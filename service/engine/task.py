@@ -47,6 +47,7 @@ def run_task(
             for batch, rows in merge.slice(prefix, tallies):
                 writers[batch].write(rows)
                 profiles += rows.num_rows
+                del rows  # or they would stay in memory while the next slice is merged
             _bound(writers, order.slice_size_bytes)
             before, written_bytes = (
                 written_bytes,
