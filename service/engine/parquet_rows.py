@@ -157,6 +157,8 @@ def opened(source: io.RawIOBase) -> pq.ParquetFile:
     if file.metadata.num_columns > MOST_COLUMNS:
         count = file.metadata.num_columns
         raise FileRefused(f"the file has {count:,} columns: {MOST_COLUMNS:,} is the most")
+    if any(group.num_rows < 0 for group in _groups(file.metadata)):
+        raise FileRefused("a row group has fewer than no rows, by what the file says of itself")
     return file
 
 
@@ -207,10 +209,13 @@ def _batches(
                 break
 
 
+def _groups(metadata: pq.FileMetaData) -> Iterator[pq.RowGroupMetaData]:
+    return (metadata.row_group(number) for number in range(metadata.num_row_groups))
+
+
 def _rows_of(metadata: pq.FileMetaData) -> int:
     """Choose how many rows to decode at a time, by the size that the file says they have."""
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    size_bytes = int(sum(group.total_byte_size for group in groups))
+    size_bytes = int(sum(group.total_byte_size for group in _groups(metadata)))
     if size_bytes > ROW_BYTES * max(1, metadata.num_rows):
         limit = ROW_BYTES >> 20
         raise FileRefused(f"rows take more than {limit} MiB each, by what the file says of itself")

@@ -101,7 +101,16 @@ def of_a_lying_page(table: pa.Table) -> bytes:
     return content[:4] + lying[:length] + content[4 + length :]
 
 
+def of_fewer_than_no_rows() -> bytes:
+    """A file of a column that nobody reads, whose row group says that it has minus 13 rows."""
+    content = written(pa.table({"unheard": [b"x"] * 4}))
+    lying = content.replace(b"\x16\x08&\x08", b"\x16\x19&\x08")
+    assert pq.read_metadata(io.BytesIO(lying)).row_group(0).num_rows == -13
+    return lying
+
+
 HOSTILE = {
+    "a row group of fewer than no rows": of_fewer_than_no_rows,
     "a page that says it has two gigabytes": lambda: of_a_lying_page(pa.table({"crm": ["1"] * 3})),
     "a schema nested ninety deep": lambda: written(nested(90)),
     "a text of a megabyte in each of a million rows": lambda: written(
