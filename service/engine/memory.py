@@ -37,3 +37,12 @@ def keep_freed_memory() -> None:
     library.mallopt(_TRIM_THRESHOLD, -1)
     library.mallopt(_TOP_PAD, _GROWTH_BYTES)
     pa.set_memory_pool(pa.system_memory_pool())
+
+
+def give_freed_memory_back() -> None:
+    """Give the kernel what was freed, where the C library can: before copies are made of a process
+    that held more than it will need again, each of which would hold it too."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "malloc_trim"):
+            library.malloc_trim(0)

@@ -21,6 +21,7 @@ from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
 from service.engine.labels import Labels, open_labels
+from service.engine.memory import give_freed_memory_back
 from service.engine.moves import find_homes
 from service.engine.numbering import Numberer
 from service.engine.orders import (
@@ -197,6 +198,8 @@ def make_plan(
             made = beside.submit(vocabularies.make_all)  # it is mostly Arrow that works there
             plan, labelling = _labelled(plan, snapshot, files)
             made.result()
+        if labelling is not None:
+            give_freed_memory_back()
         plan, numbering = _stitched(plan, snapshot, vocabularies, files, report)
     if order.table is not None and order.table.has_numbers:
         plan, labelling, numbering = _numbered(plan, labelling, snapshot, files)
