@@ -258,8 +258,9 @@ def _is_safe(block: Block, text: bytes) -> bool:
 def _are_objects(block: Block) -> bool:
     """Tell whether every row starts as an object does; Arrow takes a null for an empty one."""
     firsts = np.frombuffer(block.data, np.uint8)[block.starts]
-    others = block.starts[firsts != ord("{")]
-    return all(_OBJECT.match(block.data, start) for start in others.tolist())
+    others = np.flatnonzero(firsts != ord("{")).tolist()
+    # An empty row must not be taken for the one behind it.
+    return all(_OBJECT.match(block.data, block.starts[at], block.stops[at]) for at in others)
 
 
 def _read(

@@ -107,6 +107,12 @@ def test_a_row_that_is_no_object_is_refused_alone(intake: Intake, row: bytes, me
     assert (promoted.input_row_count, promoted.failed_row_count) == (3, 1)
 
 
+def test_an_element_that_is_missing_beside_an_odd_one_is_refused(intake: Intake) -> None:
+    promoted = intake.promote(b'[{"x":1},, {"x":2}, {"x":"y"}]', X)
+    assert [error.row for error in promoted.errors] == [2, 4]
+    assert (promoted.input_row_count, promoted.failed_row_count) == (4, 2)
+
+
 def test_an_element_that_is_missing_is_refused(intake: Intake) -> None:
     assert intake.refusal(b'[{"x":1},,{"x":2}]', X)[0] == 2
     assert intake.refusal(b'[{"x":1},]', X)[0] == 2
