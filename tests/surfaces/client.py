@@ -25,6 +25,7 @@ from catalog.store.organisations import OrganisationStore
 from catalog.store.signing_keys import SigningKeyStore
 from service import assembly
 from service.app import application
+from service.cli.listening import _LONGEST_LINE
 from service.operations.tokens import new_secret, secret_hash
 from service.settings import DataSettings, LookupSettings, Settings
 from service.storage.files import Files
@@ -65,7 +66,9 @@ async def operations(database: Database, settings: Settings) -> Operations:
 async def running(operations: Operations, database: Database) -> AsyncIterator[TestServer]:
     app = application(operations)
     conformance, changes = Conformance(app), Changes(app)
-    async with TestServer(app) as running:
+    server = TestServer(app)
+    await server.start_server(max_line_size=_LONGEST_LINE)  # as the service listens
+    async with server as running:
         yield running
     assert not conformance.violations, "\n".join(conformance.violations)
     assert not (missing := await changes.missing_from_the_audit_log(database)), missing

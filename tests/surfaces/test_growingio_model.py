@@ -431,6 +431,7 @@ async def test_a_secret_alone_gets_a_token_for_any_call(
     [
         ({**FORM, "client_secret": "wrong"}, 401, "invalid_client"),
         (FORM, 400, "invalid_request"),
+        ({**FORM, "more": "\0"}, 400, "invalid_request"),
         ({**FORM, "grant_type": "password"}, 400, "unsupported_grant_type"),
         ({**FORM, "client_secret": "x", "scope": "all"}, 400, "invalid_scope"),
         ({}, 400, "unsupported_grant_type"),

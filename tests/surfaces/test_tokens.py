@@ -53,6 +53,7 @@ async def test_a_token_is_given_for_a_secret_in_a_form_or_in_the_query(
         ({"client_id": "nobody"}, 401, "invalid_client"),
         ({"client_secret": ""}, 400, "invalid_request"),
         ({"client_id": ""}, 400, "invalid_request"),
+        ({"more": "\0"}, 400, "invalid_request"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
     ],
 )

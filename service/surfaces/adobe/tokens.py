@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from catalog.errors import InvalidKey
+from catalog.errors import InvalidField, InvalidKey
 from catalog.organisations import ClientId
 from service.surfaces.http import OPERATIONS, answer, form
 
@@ -18,7 +18,10 @@ _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 async def issue(request: web.Request) -> web.Response:
-    asked = {**request.query, **await form(request)}
+    try:
+        asked = {**request.query, **await form(request)}
+    except InvalidField as refusal:
+        return _failed("invalid_request", str(refusal))
     grant = asked.get("grant_type", "client_credentials")
     if grant != "client_credentials":
         return _failed("unsupported_grant_type", f"grant_type {grant!r} is not supported")

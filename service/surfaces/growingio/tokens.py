@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from catalog.errors import InvalidKey
+from catalog.errors import InvalidField, InvalidKey
 from catalog.organisations import ClientId
 from service.operations.tokens import IssuedToken
 from service.surfaces.growingio.wire import OPEN_API
@@ -23,7 +23,10 @@ _ONLY_SCOPE = "system"
 
 async def issue(request: web.Request) -> web.Response:
     """Give a token for a client's secret, in OAuth's own words (RFC 6749)."""
-    asked = await form(request)
+    try:
+        asked = await form(request)
+    except InvalidField as refusal:
+        return _failed("invalid_request", str(refusal))
     if (grant := asked.get("grant_type")) != "client_credentials":
         return _failed("unsupported_grant_type", f"grant_type {grant!r} is not supported")
     if asked.get("scope", _ONLY_SCOPE) != _ONLY_SCOPE:
