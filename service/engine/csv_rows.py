@@ -9,6 +9,7 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -184,21 +185,12 @@ class CsvReader:
 
         held: pa.RecordBatch | None = None
         is_first = True
-        try:
+        with _refusing(header, bad):
             for batch in self._parse(file, header, note):
                 if held is not None and held.num_rows:
                     yield held, False
                 held = batch.slice(1) if is_first and batch.num_rows else batch
                 is_first = is_first and not batch.num_rows
-        except pa.ArrowInvalid as problem:
-            if len(bad) == MOST_MISSHAPEN:
-                raise FileRefused(
-                    f"{MOST_MISSHAPEN:,} rows have not the {len(header)} cells of the header:"
-                    " is the delimiter right?"
-                ) from None
-            raise FileRefused(_explained(str(problem))) from None
-        except pa.ArrowKeyError:  # Arrow sees fewer columns in the header than we
-            raise FileRefused("the header cannot be read") from None
         if held is None or not held.num_rows or held.column(0)[-1].as_py() != _END:
             raise FileRefused("a quote is opened and never closed")
         yield held.slice(0, held.num_rows - 1), True
@@ -361,6 +353,22 @@ def parsing(reading: Reading) -> dict[str, Any]:
         "quote_char": reading.quote or False,
         "escape_char": reading.escape or False,
     }
+
+
+@contextmanager
+def _refusing(header: list[str], bad: list[_Misshapen]) -> Iterator[None]:
+    """Refuse a file as such when Arrow does."""
+    try:
+        yield
+    except pa.ArrowInvalid as problem:
+        if len(bad) == MOST_MISSHAPEN:
+            raise FileRefused(
+                f"{MOST_MISSHAPEN:,} rows have not the {len(header)} cells of the header:"
+                " is the delimiter right?"
+            ) from None
+        raise FileRefused(_explained(str(problem))) from None
+    except pa.ArrowKeyError:  # Arrow sees fewer columns in the header than we
+        raise FileRefused("the header cannot be read") from None
 
 
 def _explained(problem: str) -> str:
