@@ -49,10 +49,8 @@ def run_task(
                 profiles += rows.num_rows
                 del rows  # or they would stay in memory while the next slice is merged
             _bound(writers, order.slice_size_bytes)
-            before, written_bytes = (
-                written_bytes,
-                sum(map(_size, *zip(*writing.values(), strict=True))),
-            )
+            before = written_bytes
+            written_bytes = sum(map(_size, *zip(*writing.values(), strict=True)))
             note(profiles, written_bytes - before)
     return [
         Part(

@@ -7,7 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
-from catalog.store.database import connected
+from catalog.store.database import Connection, connected
+from tests.chaos import evidence
 from tests.chaos.callers import Callers
 from tests.chaos.rig import Kept, running
 from tests.chaos.siege import enter, until_ready
@@ -21,6 +22,13 @@ NO_ANSWER, UNAVAILABLE = 0, 503
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110  # processes and other tasks, who tell nobody
+            await asyncio.sleep(0.05)
+
+
+async def until_all_ended(db: Connection) -> None:
+    """Wait for jobs that no caller follows: rebuilds, and those whose caller got no answer."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await evidence.unfinished(db):  # noqa: ASYNC110  # processes, who tell nobody
             await asyncio.sleep(0.05)
 
 
@@ -52,6 +60,7 @@ async def test_a_rolling_restart_under_load_fails_no_call_and_costs_no_attempt()
         await callers.finish()
         await callers.close()
         async with connected(**rig.direct) as db:
+            await until_all_ended(db)
             failed = await db.fetchval("SELECT sum(failed_attempts) FROM jobs")
             ended = "SELECT DISTINCT state FROM jobs WHERE kind <> 'compaction'"
             states = await db.fetch(ended)
