@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
 from service.engine.home_files import MOST_IDENTITIES, Strays, strays
 from service.engine.labels import PROFILE_HI, PROFILE_LO
@@ -58,14 +59,15 @@ class Movers:
         return at[is_own]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """A home file that a plan reads."""
+class Home(BaseModel):
+    """A home file that a plan reads, as the plan keeps it."""
 
-    #: Of the store file whose rows it repeats.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Key of the store file whose rows it repeats.
     store_file: str
     key: str
-    #: The list of identities that have left it; null when none has.
+    #: Key of the list of identities whose rows in it are passed over; null when none has left.
     leavers: str | None
 
 
@@ -73,7 +75,7 @@ class Home:
 class Homes:
     """What a plan knows of home files."""
 
-    homes: Sequence[Home] = ()
+    homes: tuple[Home, ...] = ()
     #: By key of a store file that has one.
     movers: Mapping[str, Movers] = field(default_factory=dict)
 
@@ -110,7 +112,7 @@ def find_homes(
         for home in own:
             chosen.append(Home(store_file=home.store_file, key=home.key, leavers=listed))
             movers[home.store_file] = Movers(moved.arrived)
-    return Homes(homes=chosen, movers=movers)
+    return Homes(homes=tuple(chosen), movers=movers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

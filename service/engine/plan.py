@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +21,7 @@ from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
 from service.engine.labels import Labels, open_labels
 from service.engine.memory import give_freed_memory_back
-from service.engine.moves import find_homes
+from service.engine.moves import Home, find_homes
 from service.engine.numbering import Numberer
 from service.engine.orders import (
     ENGINE_VERSION,
@@ -93,15 +92,6 @@ class Run(Document):
 
     kind: StoreFileKind
     key: str
-
-
-class Home(Document):
-    """A home file that is read; see :mod:`~service.engine.moves`."""
-
-    store_file: str
-    key: str
-    #: Key of the list of identities whose rows in it are passed over; null when there is none.
-    leavers: str | None
 
 
 class Plan(Document):
@@ -285,7 +275,7 @@ def _stitched(
         depth=plan.depth,
         folder=order.folder,
     )
-    plan = plan.model_copy(update={"homes": tuple(Home(**asdict(each)) for each in found.homes)})
+    plan = plan.model_copy(update={"homes": found.homes})
     scatter = Scatter(
         snapshot=snapshot,
         movers=found.movers,

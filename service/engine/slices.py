@@ -21,8 +21,9 @@ from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of, open_
 from service.engine.marks import marks
 from service.engine.mentions import told_once
 from service.engine.moved_rows import ORIGIN
+from service.engine.moves import Home
 from service.engine.orders import GONE
-from service.engine.plan import Home, Plan
+from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
 from service.engine.ranking import Bools, Ints, Keys, Uint64s, places, run_starts
 from service.engine.snapshot import READ, Snapshot
