@@ -36,7 +36,8 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
 -- Leases one waiting job to a worker. Sandboxes take turns: the one with the fewest running jobs,
 -- of those the one whose last turn is longest ago, gets its oldest. However many jobs wait, only
 -- those of one sandbox are looked at. SKIP LOCKED lets workers ask at the same moment without
--- waiting on one another. A promotion waits for the earlier ones of its data set, so that a data
+-- waiting on one another; NO KEY keeps them from skipping a job only because a row that names it is
+-- being written. A promotion waits for the earlier ones of its data set, so that a data
 -- set changes in ingest order; and a segmentation for those of its sandbox, on which it builds. A
 -- rebuild and a compaction of one sandbox wait for each other, since they replace the same files; and
 -- whatever reads a snapshot waits for the rebuilds that it lacks rows without.
@@ -91,7 +92,7 @@ WITH RECURSIVE waiting AS (
                          AND other.sandbox_id = jobs.sandbox_id))
             ORDER BY jobs.id + 0
             LIMIT 1
-              FOR UPDATE SKIP LOCKED) AS oldest
+              FOR NO KEY UPDATE SKIP LOCKED) AS oldest
      LIMIT 1
 ), claimed AS (
     UPDATE jobs
@@ -187,7 +188,7 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
  WHERE state = 'running' AND lease_expires_at < now()
  ORDER BY lease_expires_at
  LIMIT 1
-   FOR UPDATE OF jobs SKIP LOCKED
+   FOR NO KEY UPDATE OF jobs SKIP LOCKED
 
 -- name: running_of
 -- The running jobs a worker holds, for doctor.

@@ -44,6 +44,22 @@ async def test_many_workers_claim_every_job_once(database, db, scope):
     assert sorted(id for ids in drained for id in ids) == sorted(submitted)
 
 
+async def test_a_job_is_found_while_a_row_that_names_it_is_written(database, db, jobs, scope):
+    job = await a_job(db, scope)
+    async with database.transaction() as other:
+        await other.execute(
+            "INSERT INTO job_events (job_id, event, state, attempt, actor)"
+            " VALUES ($1, 'note', 'queued', 0, 'test')",
+            job.id,
+        )
+        claimed = await jobs.claim_next(WORKER, lease=GONE)
+        assert claimed is not None
+        assert claimed.id == job.id
+        expired = await jobs.expired()
+        assert expired is not None
+        assert expired.id == job.id
+
+
 async def test_the_sandbox_with_the_fewest_running_jobs_comes_first(jobs, db, scope, foreign_scope):
     for _ in range(3):
         await a_job(db, scope)
