@@ -43,7 +43,11 @@ def compacted(
 ) -> tuple[list[Fragments], list[HomeFile], Taken]:
     """Compact files below a folder of some name; by a labelling, give them home files too."""
     settings = CompactionSettings()
-    policy = CompactionPolicy(least_files=settings.files, most_bytes=settings.size_bytes)
+    policy = CompactionPolicy(
+        least_files=settings.files,
+        most_bytes=settings.size_bytes,
+        home_from_bytes=settings.home_from_bytes,
+    )
     count_before, seconds, cpu_seconds, peak_bytes, rounds = len(files), 0.0, 0.0, 0, 0
     homes: dict[str, HomeFile] = {}
     while True:

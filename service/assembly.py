@@ -337,6 +337,7 @@ def upkeep(deployed: Deployment, *, least_files: int | None = None) -> Upkeep:
     policy = CompactionPolicy(
         least_files=least_files or settings.compaction.files,
         most_bytes=settings.compaction.size_bytes,
+        home_from_bytes=settings.compaction.home_from_bytes,
     )
     return Upkeep(
         deployed.database,

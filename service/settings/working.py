@@ -131,6 +131,10 @@ class CompactionSettings(BaseSettings):
     """Larger files are left alone, and no more bytes become one at once: what a worker does in
     about a minute."""
 
+    home_from_bytes: int = Field(default=8 * MIB, ge=0)
+    """Store files from this size on have a home file beside them, which spares every export of
+    stitched profiles the moving of rows. Of smaller ones hardly anything is to be moved."""
+
     revertible: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
     """How long after a batch was ingested it can be taken back at once. Compaction drops rows that
     older batches supersede; to take back such a batch all the same, the data set's store files are

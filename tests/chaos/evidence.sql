@@ -71,7 +71,8 @@ SELECT plans.job_id, plans.task_count, parts.number, parts.attempt, parts.key, p
 -- Every file of the profile store and the commits at which it came and went. What comes of a batch
 -- after its first files was made anew by a rebuild.
 SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, added, removed,
-       batch_id IS NOT NULL AND added > min(added) OVER (PARTITION BY batch_id) AS is_rebuilt
+       batch_id IS NOT NULL AND added > min(added) OVER (PARTITION BY batch_id) AS is_rebuilt,
+       EXISTS (SELECT FROM home_files WHERE home_files.store_file_id = store_files.id) AS has_home
   FROM store_files ORDER BY added, key
 
 -- name: contributions

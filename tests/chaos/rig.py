@@ -51,6 +51,7 @@ SETTINGS = {
     # Whatever is superseded goes with the next compaction, so that most reverts need a rebuild.
     "PROFILE_EXPORTS_COMPACTION_REVERTIBLE": "0",
     "PROFILE_EXPORTS_COMPACTION_PATIENCE": "5",
+    "PROFILE_EXPORTS_COMPACTION_HOME_FROM_BYTES": "0",
     # Replays read the snapshots of the attack: nothing of them may go before.
     "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }

@@ -119,6 +119,7 @@ class Siege:
             "exports compared with an undisturbed run": sum(map(len, again.values())),
             "undisturbed runs": len(again),
             "store files made anew": sum(row["is_rebuilt"] for row in found.store_files),
+            "home files of store files": sum(row["has_home"] for row in found.store_files),
             "starts of the server": self.rig.server.starts,
             "starts of workers": self.rig.worker_starts,
         }
