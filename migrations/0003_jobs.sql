@@ -110,7 +110,8 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION announce_job IS
-    'Wakes workers when a job waits, and tells the one that runs it when it was cancelled.';
+    'Wakes workers when a job waits, or has ended and may have held up another, and tells the one '
+    'that runs it when it was cancelled.';
 
 -- Transactions that hold a notice are committed one after the other, each with its own write to the
 -- disk. Whoever submits very many says instead that it announces them afterwards.

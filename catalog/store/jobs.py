@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -166,9 +166,9 @@ class JobStore:
         assert row is not None
         return bool(row["answer"])
 
-    async def expired(self) -> Job | None:
-        """Lock one running job whose worker went silent, or return None."""
-        row = await SQL["expired"].row(self._db)
+    async def expired(self, *, kept: Sequence[JobId] = ()) -> Job | None:
+        """Lock one running job whose worker went silent, none of ``kept``, or return None."""
+        row = await SQL["expired"].row(self._db, kept=list(kept))
         return job_of(row) if row else None
 
     async def _one(self, query: str, scope: Scope, id: JobId, kind: JobKind) -> Job:

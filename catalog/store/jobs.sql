@@ -182,10 +182,12 @@ SELECT EXISTS (SELECT FROM job_events
                   AND starts_with(reason, :reason)) AS answer
 
 -- name: expired
--- Locks one running job whose lease ran out, so that it is handed back or failed just once.
+-- Locks one running job whose lease ran out, so that it is handed back or failed just once. Those
+-- that the asking worker keeps itself are none of them.
 SELECT jobs.*, sandboxes.name AS sandbox_name
   FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
  WHERE state = 'running' AND lease_expires_at < now()
+   AND jobs.id <> ALL (:kept::bigint[])
  ORDER BY lease_expires_at
  LIMIT 1
    FOR NO KEY UPDATE OF jobs SKIP LOCKED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
 from catalog.batches import BatchError
-from catalog.jobs import FILLS_BATCHES, WENT_SILENT, Job, JobError, JobEvent
+from catalog.jobs import FILLS_BATCHES, WENT_SILENT, Job, JobError, JobEvent, JobId
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.jobs import JobStore
@@ -92,13 +93,15 @@ async def end_silent(database: Database, *, silence: timedelta) -> None:
         log.warning("silent transactions ended", count=count)
 
 
-async def release_expired(database: Database, *, limit: int, actor: str) -> int:
-    """Take jobs from workers that went silent; return how many."""
+async def release_expired(
+    database: Database, *, limit: int, actor: str, kept: Sequence[JobId] = ()
+) -> int:
+    """Take jobs from workers that went silent, but for those ``kept``; return how many."""
     count = 0
     lost = JobError(code="lease_expired", message=WENT_SILENT)
     while True:
         async with database.transaction() as db:
-            job = await JobStore(db).expired()
+            job = await JobStore(db).expired(kept=kept)
             if job is None:
                 return count
             await give_up(db, job, lost, limit=limit, actor=actor, has_waited=True)

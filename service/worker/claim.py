@@ -55,7 +55,13 @@ class Claim:
         self._renewed_at = claimed_at
         self._progress: dict[str, object] = {}
         self._is_ending = False
+        self._is_lost = False
         self._is_winding_down = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its lease is being renewed, however late."""
+        return not (self._is_ending or self._is_lost)
 
     def note(self, progress: Progress, **found: object) -> None:
         """Keep what the engine reports, and what was found out from it, instead of the last.
@@ -105,6 +111,12 @@ class Claim:
         out by this machine's own clock: behind that, someone else may hold the job. Who slept
         longer than that asks once: as long as nobody took the job, it is still this worker's.
         """
+        try:
+            await self._beat()
+        finally:
+            self._is_lost = not self._is_ending
+
+    async def _beat(self) -> None:
         pause = self._beat_seconds
         while not self._is_ending:
             await asyncio.sleep(pause)

@@ -16,7 +16,7 @@ from catalog.errors import Conflict
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
 from catalog.store.database import Database
 from catalog.store.jobs import JobStore
-from catalog.store.notices import LOOK_AGAIN, Notices
+from catalog.store.notices import Notices
 from service.engine.local import EngineDied
 from service.worker.attempts import (
     AttemptFailed,
@@ -189,22 +189,32 @@ class Worker:
             log.warning("attempt not ended", job=job.id, reason=str(error))
 
     async def _listen(self, notices: Notices) -> None:
-        """Wake for waiting jobs, and stop the engines of cancelled ones at once."""
+        """Wake when a job may be claimed, and stop the engines of cancelled ones at once.
+
+        A job that ended may be the one that others waited for.
+        """
         async for notice in notices:
             state, _, id = notice.partition(":")
-            if notice == LOOK_AGAIN or state == JobState.QUEUED:
+            if state != JobState.RUNNING:
                 self._wake.set()
-            elif state == JobState.CANCELLED and (task := self._running.get(JobId(int(id)))):
+            if state == JobState.CANCELLED and (task := self._running.get(JobId(int(id)))):
                 self._cancelled.add(JobId(int(id)))
                 task.cancel()
 
     async def _reap(self) -> None:
-        """Free the jobs of workers that went silent, on a timer of its own."""
+        """Free the jobs of workers that went silent, on a timer of its own.
+
+        Those of this worker are left to their heartbeats: after a pause of the whole machine both
+        are late, and who is awake is not silent.
+        """
         while True:
             pause = self._timing.lease.total_seconds() / REAPS_PER_LEASE
             await asyncio.sleep(min(pause, LONGEST_REAP_PAUSE_SECONDS))
             try:
                 await end_silent(self._database, silence=self._timing.lease)
-                await release_expired(self._database, limit=self._attempts, actor=self.id)
+                kept = [id for id, claim in self._claims.items() if claim.is_kept]
+                await release_expired(
+                    self._database, limit=self._attempts, actor=self.id, kept=kept
+                )
             except Exception as error:  # noqa: BLE001  # a database that is away comes back
                 log.warning("cannot reap", reason=type(error).__name__)

@@ -7,17 +7,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from catalog.errors import Conflict, Unavailable
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.batches import BatchStore
 from catalog.store.jobs import JobStore
 from service.engine.orders import Done
+from service.worker import claim as claims
 from service.worker.attempts import release_expired
 from service.worker.exports import Exports, PartSizes
 from service.worker.worker import Timing, Worker
 from tests.builders import LEASE, WORKER, a_job
-from tests.worker.running import PATIENCE, reach, running
+from tests.patience import PATIENCE_SECONDS
+from tests.worker.running import reach, running
 from tests.worker.test_exports import ORDER, PART, PLANNED
 
 GONE = timedelta(seconds=-1)
@@ -80,7 +83,7 @@ async def beats(db, job, count):
     found = []
     expiry = "SELECT lease_expires_at, lease_expires_at - now() AS lasts FROM jobs WHERE id = $1"
     last = (await db.fetchrow(expiry, job.id))["lease_expires_at"]
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(found) < count:
             await asyncio.sleep(0.01)
             row = await db.fetchrow(expiry, job.id)
@@ -90,12 +93,15 @@ async def beats(db, job, count):
     return found
 
 
-async def test_a_heartbeat_set_longer_than_the_lease_costs_no_job_that_is_well(working, db, scope):
+async def test_a_heartbeat_set_longer_than_the_lease_costs_no_job_that_is_well(
+    working, db, scope, monkeypatch
+):
+    monkeypatch.setattr(claims, "BEATS_PER_LEASE", 60)  # three are of no use within a second
     job = await a_job(db, scope, order=ORDER)
     engine = Engine(stops_before=PLANNED)
-    async with working(engine, lease=timedelta(seconds=1), heartbeat=HOUR):
+    async with working(engine, lease=LEASE, heartbeat=HOUR):
         await engine.reached.wait()
-        await beats(db, job, 5)
+        await beats(db, job, 3)
         found = await JobStore(db).find(scope, job.id, kind=job.kind)
         assert (found.state, found.attempt) == (JobState.RUNNING, 1)
         engine.may_go_on.set()
@@ -141,18 +147,36 @@ async def test_a_first_lost_worker_costs_no_wait_and_every_further_one_twice_the
 
 async def test_a_worker_that_is_busy_frees_the_jobs_of_one_that_went_silent(working, db, scope):
     engine = Engine(stops_before=PLANNED)
-    async with working(engine, lease=timedelta(seconds=1), heartbeat=timedelta(seconds=1)):
+    async with working(engine):
         busy = await a_job(db, scope, order=ORDER)
         await engine.reached.wait()
-        silent = await a_job(db, scope)
-        lost = await db.fetchval(
-            "UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'gone',"
-            " lease_expires_at = now() WHERE id = $1 RETURNING id",
-            silent.id,
-        )
-        assert lost == silent.id
-        await reach(db, scope, silent, JobState.QUEUED)
+        await until_reaped(db, scope)
         found = await JobStore(db).find(scope, busy.id, kind=busy.kind)
+        assert (found.state, found.attempt) == (JobState.RUNNING, 1)
+
+
+async def until_reaped(db, scope):
+    """Leave a job to a worker that is gone, and wait until another worker has freed it."""
+    silent = await a_job(db, scope)
+    await db.execute(
+        "UPDATE jobs SET state = 'running', attempt = 1, worker_id = 'gone',"
+        " lease_expires_at = now() WHERE id = $1",
+        silent.id,
+    )
+    await reach(db, scope, silent, JobState.QUEUED)
+
+
+async def test_a_worker_that_slept_through_its_lease_does_not_take_its_job_from_itself(
+    working, db, scope
+):
+    """As after a pause of the whole machine, when the heartbeat and the reaper are both due."""
+    engine = Engine(stops_before=PLANNED)
+    async with working(engine):
+        job = await a_job(db, scope, order=ORDER)
+        await engine.reached.wait()
+        await db.execute("UPDATE jobs SET lease_expires_at = now() - interval '1 hour'")
+        await until_reaped(db, scope)  # of two the one that is silent for longer comes first
+        found = await JobStore(db).find(scope, job.id, kind=job.kind)
         assert (found.state, found.attempt) == (JobState.RUNNING, 1)
 
 
@@ -207,7 +231,7 @@ async def test_a_cancel_at_any_moment_ends_the_work_and_shows_nothing(working, d
 async def test_a_worker_told_to_stop_first_keeps_the_part_it_writes(working, db, scope):
     job = await a_job(db, scope, order=ORDER)
     engine = Engine(stops_before=PART)
-    async with working(engine, grace=timedelta(seconds=PATIENCE)) as worker:
+    async with working(engine, grace=timedelta(seconds=PATIENCE_SECONDS)) as worker:
         await engine.reached.wait()
         worker.stop()
         engine.may_go_on.set()
@@ -232,16 +256,23 @@ async def test_a_worker_told_to_stop_waits_for_no_part_longer_than_its_grace(wor
 
 
 async def test_one_slow_heartbeat_costs_no_job_and_a_late_one_none_that_nobody_took(
-    working, db, scope
+    working, db, scope, monkeypatch
 ):
+    monkeypatch.setattr(claims, "BEATS_PER_LEASE", 60)  # a beat may take half a second
     job = await a_job(db, scope, order=ORDER)
-    engine, lease = Engine(stops_before=PLANNED), timedelta(seconds=1)
-    async with working(engine, lease=lease, heartbeat=HOUR):
-        await engine.reached.wait()
-        async with db.transaction():  # nobody can reap the job while its row is held
-            await db.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", job.id)
-            await db.execute("SELECT pg_sleep(0.6)")
-        await beats(db, job, 2)
-        engine.may_go_on.set()
-        found = await reach(db, scope, job, JobState.SUCCEEDED)
+    engine = Engine(stops_before=PLANNED)
+    with capture_logs() as lines:
+        async with working(engine, heartbeat=timedelta(milliseconds=50)):
+            await engine.reached.wait()
+            async with db.transaction():  # the heartbeat waits for the row
+                await db.execute(
+                    "UPDATE jobs SET lease_expires_at = now() - interval '1 hour' WHERE id = $1",
+                    job.id,
+                )
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while "heartbeat failed" not in [line["event"] for line in lines]:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            await beats(db, job, 2)
+            engine.may_go_on.set()
+            found = await reach(db, scope, job, JobState.SUCCEEDED)
     assert (found.attempt, found.failed_attempts) == (1, 0)
