@@ -32,11 +32,10 @@ from service.engine.peeking import peek
 from service.engine.promotion import promote
 from service.storage.files import Files
 from tests.engine.made_files import an_order
+from tests.patience import PATIENCE_SECONDS
 
 #: Files that hypothesis makes for one test; those that many are asked for come from a volley.
 EXAMPLES = 300 if "FUZZ_INPUTS" in os.environ else 60
-#: No input here is larger than a few kilobytes. Longer than this on an idle machine is a hang.
-PATIENCE_SECONDS = float(os.environ.get("FUZZ_PATIENCE", "60"))
 MOST_MEMORY_BYTES = 1 << 30
 
 fuzzed = settings(

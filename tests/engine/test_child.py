@@ -8,8 +8,7 @@ from pathlib import Path
 
 from service.engine import channel
 from service.engine.orders import Compacted, CompactionOrder
-
-PATIENCE = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 def test_a_child_whose_parent_keeps_listening_ends_in_order_after_its_last_answer(tmp_path: Path):
@@ -25,6 +24,6 @@ def test_a_child_whose_parent_keeps_listening_ends_in_order_after_its_last_answe
         answers = []
         while body := channel.receive(child.stdout):
             answers.append(channel.answer_in(body))
-        assert child.wait(PATIENCE) == 0
+        assert child.wait(PATIENCE_SECONDS) == 0
         assert answers[-1] == Compacted(files=())
         assert child.stderr.read() == b""

@@ -10,6 +10,7 @@ import pytest
 
 from catalog.errors import NotFound
 from service.engine.side_by_side import Died, side_by_side
+from tests.patience import PATIENCE_SECONDS
 
 
 def ignored(*_):
@@ -102,5 +103,5 @@ def test_copies_end_with_the_process_that_is_killed():
         assert process.stdout is not None
         copies = [psutil.Process(int(process.stdout.readline())) for _ in range(2)]
         process.kill()
-        _, alive = psutil.wait_procs(copies, timeout=30)
+        _, alive = psutil.wait_procs(copies, timeout=PATIENCE_SECONDS)
         assert not alive

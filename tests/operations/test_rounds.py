@@ -11,8 +11,7 @@ import pytest
 from catalog.errors import Conflict, OutcomeUnknown, Refusal, Unavailable
 from service.operations import rounds
 from service.operations.rounds import Rounds
-
-PATIENCE_SECONDS = 20
+from tests.patience import PATIENCE_SECONDS
 
 CALL: ContextVar[str] = ContextVar("call", default="none")
 

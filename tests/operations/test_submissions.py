@@ -19,8 +19,8 @@ from catalog.store.erasure import ErasureStore
 from service.operations.submissions import Submissions
 from service.operations.waiting_room import WaitingRoom
 from tests.builders import a_dataset
+from tests.patience import PATIENCE_SECONDS, until_locked_out
 
-PATIENCE_SECONDS = 20
 MANY = 12
 
 
@@ -62,14 +62,6 @@ async def asked(
             ),
             return_exceptions=True,
         )
-
-
-async def waiting(db: Connection, doing: asyncio.Future[Any], *, count: int = 1) -> None:
-    """Return as soon as so many sessions wait for a lock."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await db.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < count:
-            assert not doing.done(), "it waited for nobody"
-            await asyncio.sleep(0.01)
 
 
 async def test_each_has_its_own_job_in_fewer_transactions_than_there_are_jobs(
@@ -133,7 +125,7 @@ async def test_a_sandbox_that_waits_delays_no_other(
     async with database.transaction() as erasing:
         await ErasureStore(erasing).begin(scope)
         ours = asyncio.create_task(asked(submissions, *[a_request(destination)] * 5, scope=scope))
-        await waiting(db, ours)
+        await until_locked_out(db, doing=ours)
         (job,) = await asked(submissions, a_request(theirs), scope=foreign_scope)
         assert job.job.scope == foreign_scope
         assert not ours.done()
@@ -146,7 +138,7 @@ async def test_when_a_connection_is_lost_whose_round_it_was_are_told_that_nothin
     async with database.transaction() as erasing:
         await ErasureStore(erasing).begin(scope)
         ours = asyncio.create_task(asked(submissions, *[a_request(destination)] * 5, scope=scope))
-        await waiting(db, ours)
+        await until_locked_out(db, doing=ours)
         await db.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted LIMIT 1")
     told = await ours
     lost = [each for each in told if isinstance(each, Unavailable)]
@@ -170,7 +162,7 @@ async def test_a_caller_that_goes_away_takes_nobody_along(
         tasks = []
         for under_way, name in enumerate(("amy", "bob"), 1):
             tasks.append(submit(name))
-            await waiting(db, tasks[0], count=under_way)
+            await until_locked_out(db, doing=tasks[0], count=under_way)
         tasks += [submit(name) for name in ("cyd", "dan")]
         await asyncio.sleep(0)
         tasks[0].cancel()  # under way

@@ -19,12 +19,12 @@ from catalog.store import clusters, embedded, leash
 from catalog.store.accounts import Account
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.obstacles import Obstacle
+from tests.patience import PATIENCE_SECONDS
 from tests.store.conftest import needs_root
 
 PATH = os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_path("purelib")])
 NEEDED = "asyncpg, structlog, catalog.store.embedded"
 SYSTEMS_OLD_BINARIES = Path("/usr/lib/postgresql/15/bin")
-PATIENCE_SECONDS = 60
 
 #: Starts a server in the folder it is given, says what became of it, and waits to be told to go.
 PROCESS = """

@@ -16,23 +16,9 @@ from catalog.store.datasets import DatasetStore
 from catalog.store.erasure import ErasureStore
 from catalog.store.jobs import JobStore
 from tests.builders import LEASE, WORKER, a_batch, a_loaded_batch
+from tests.patience import until_locked_out
 
 WHY = JobError(code="dataset_deleted", message="gone")
-
-
-async def waiters(db) -> int:
-    """How many wait for an erasure, or an erasure for others."""
-    found = await db.fetchval(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    return int(found)
-
-
-async def until_someone_waits(db) -> None:
-    async with asyncio.timeout(10):
-        while not await waiters(db):
-            pass
 
 
 async def test_whoever_began_before_is_waited_for_and_seen(db, database: Database, scope):
@@ -58,7 +44,7 @@ async def test_whoever_began_before_is_waited_for_and_seen(db, database: Databas
     opening = asyncio.create_task(opens_another())
     await begun.wait()
     erasing = asyncio.create_task(erases())
-    await until_someone_waits(db)
+    await until_locked_out(db)
     may_end.set()
     assert await erasing == {batch.id, await opening}
 
@@ -75,7 +61,7 @@ async def test_whoever_comes_later_finds_the_data_set_gone(db, database: Databas
     async with database.transaction() as other:
         await ErasureStore(other).begin(scope)
         looking = asyncio.create_task(looks())
-        await until_someone_waits(db)
+        await until_locked_out(db)
         await DatasetStore(other).delete(scope, id, actor="amy")
     with pytest.raises(NotFound, match=id):
         await looking

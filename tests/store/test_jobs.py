@@ -7,6 +7,7 @@ from catalog.errors import Conflict, IllegalTransition, NotFound
 from catalog.jobs import ENDED, LIFECYCLE, JobError, JobEvent, JobKind, JobState, WorkerId
 from catalog.store.jobs import JobStore
 from tests.builders import LEASE, WORKER, a_dataset, a_job
+from tests.patience import PATIENCE_SECONDS
 
 OTHER = WorkerId("worker-2")
 GONE = timedelta(seconds=-1)
@@ -189,5 +190,5 @@ async def test_workers_hear_of_new_and_cancelled_jobs(jobs, db, scope):
     await db.add_listener("jobs", lambda *notice: heard.put_nowait(notice[-1]))
     job = await a_job(db, scope)
     await jobs.move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
-    assert await asyncio.wait_for(heard.get(), 5) == f"queued:{job.id}"
-    assert await asyncio.wait_for(heard.get(), 5) == f"cancelled:{job.id}"
+    assert await asyncio.wait_for(heard.get(), PATIENCE_SECONDS) == f"queued:{job.id}"
+    assert await asyncio.wait_for(heard.get(), PATIENCE_SECONDS) == f"cancelled:{job.id}"

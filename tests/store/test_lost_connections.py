@@ -13,8 +13,7 @@ import pytest
 from catalog.errors import OutcomeUnknown, Unavailable
 from catalog.store.database import Connection, Database
 from tests.chaos.proxy import Proxy
-
-PATIENCE_SECONDS = 20
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture

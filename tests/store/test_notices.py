@@ -14,12 +14,12 @@ import pytest
 from catalog.store import notices as listening
 from catalog.store.database import Connection
 from catalog.store.notices import LOOK_AGAIN, Notices
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 20
-
-LISTENERS = (
-    "SELECT pid FROM pg_stat_activity"
-    " WHERE datname = current_database() AND starts_with(query, 'LISTEN')"
+#: The one session of this test that is not the one which asks.
+LISTENER = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 
 
@@ -107,7 +107,7 @@ async def test_a_database_restart_does_not_silently_kill_the_listener(
 ):
     async with Notices(**where) as notices:
         assert await next_of(notices) == LOOK_AGAIN
-        (pid,) = [row["pid"] for row in await db.fetch(LISTENERS)]
+        (pid,) = [row["pid"] for row in await db.fetch(LISTENER)]
         await db.execute("SELECT pg_terminate_backend($1)", pid)
         assert await next_of(notices) == LOOK_AGAIN
         await db.execute("SELECT pg_notify('jobs', 'queued:8')")

@@ -11,10 +11,10 @@ import pytest
 from catalog.errors import OutcomeUnknown, Unavailable
 from catalog.store.database import Connection, Database
 from catalog.store.sessions import SessionStore
+from tests.patience import PATIENCE_SECONDS
 
 A_MOMENT = timedelta(milliseconds=200)
 LONG = timedelta(minutes=1)
-PATIENCE_SECONDS = 20
 
 
 async def nothing_more(_silent: Connection) -> None:

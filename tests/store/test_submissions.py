@@ -27,8 +27,7 @@ from catalog.store.submissions import Ground, Submission, SubmissionStore
 from catalog.store.sweeping import SweepingStore
 from service.operations.announcements import Announcements
 from tests.builders import a_dataset
-
-PATIENCE_SECONDS = 20
+from tests.patience import PATIENCE_SECONDS, until_locked_out
 
 Found = TypeVar("Found")
 
@@ -201,10 +200,7 @@ async def test_a_sandbox_that_is_not_there_is_not_found(
 async def waiting(db: Connection, doing: Awaitable[Found]) -> asyncio.Future[Found]:
     """Begin something, and return as soon as it waits for a lock."""
     future = asyncio.ensure_future(doing)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await db.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            assert not future.done(), "it waited for nobody"
-            await asyncio.sleep(0.01)
+    await until_locked_out(db, doing=future)
     return future
 
 

@@ -15,8 +15,8 @@ from service.worker.attempts import AttemptFailed
 from service.worker.claim import Claim
 from service.worker.exports import Exports, PartSizes
 from tests.builders import LEASE, a_job
+from tests.patience import PATIENCE_SECONDS, until_locked_out
 
-PATIENCE = 20
 ORDER = {
     "echo": {},
     "merge_policy_id": None,
@@ -97,7 +97,7 @@ async def test_every_batch_of_a_job_gets_its_own_parts_and_exclusions(database, 
     listed = NewFile(key="lists/1", size_bytes=3, row_count=1, sha256="aa")
     engine = Engine([a_part(0, 4), a_part(1, 0, exclusions="list-1")], (None, listed))
     engine.may_end.set()
-    await asyncio.wait_for(running(engine, database, job), PATIENCE)
+    await asyncio.wait_for(running(engine, database, job), PATIENCE_SECONDS)
     first, second = await BatchStore(db).of_job(job.id)
     assert first.state is second.state is BatchState.ACTIVE
     files = await db.fetch("SELECT batch_id, key, row_count FROM dataset_files")
@@ -113,7 +113,7 @@ async def test_a_batch_without_a_part_shows_nothing_of_any(database, db, scope):
     engine = Engine([a_part(0, 4)], (None, None))
     engine.may_end.set()
     with pytest.raises(AttemptFailed):
-        await asyncio.wait_for(running(engine, database, job), PATIENCE)
+        await asyncio.wait_for(running(engine, database, job), PATIENCE_SECONDS)
     states = {batch.state for batch in await BatchStore(db).of_job(job.id)}
     assert states == {BatchState.EXPORTING}
     assert await db.fetchval("SELECT count(*) FROM dataset_files") == 0
@@ -125,35 +125,25 @@ async def test_a_later_attempt_is_told_which_parts_are_kept(database, db, scope)
     engine.may_end.set()
     for _ in range(2):
         with pytest.raises(AttemptFailed):
-            await asyncio.wait_for(running(engine, database, job), PATIENCE)
+            await asyncio.wait_for(running(engine, database, job), PATIENCE_SECONDS)
     first, second = engine.orders
     assert first.finished == ()
     (kept,) = second.finished
     assert (kept.number, kept.batch, kept.row_count, kept.exclusions) == (0, 0, 4, "list-0")
 
 
-async def until_somebody_waits_for_a_lock(db):
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    async with asyncio.timeout(PATIENCE):
-        while not await db.fetchval(waiting):  # noqa: ASYNC110  # waiting for a lock tells nobody
-            await asyncio.sleep(0.01)
-
-
 async def test_a_cancel_in_the_moment_of_success_locks_nobody_out(database, db, scope):
     job = await a_job(db, scope, order=ORDER, is_claimed=True)
     engine = Engine()
     run = asyncio.create_task(running(engine, database, job))
-    await asyncio.wait_for(engine.is_written.wait(), PATIENCE)
+    await asyncio.wait_for(engine.is_written.wait(), PATIENCE_SECONDS)
     async with database.transaction() as cancelling:
         await JobStore(cancelling).lock(scope, job.id, kind=JobKind.EXPORT)
         engine.may_end.set()
-        await until_somebody_waits_for_a_lock(db)
+        await until_locked_out(db, doing=run)
         await JobStore(cancelling).move(job, JobEvent.CANCEL, actor="test", is_fenced=False)
         await BatchStore(cancelling).abort(job.id)
     with pytest.raises(IllegalTransition):
-        await asyncio.wait_for(run, PATIENCE)
+        await asyncio.wait_for(run, PATIENCE_SECONDS)
     found = await JobStore(db).find(scope, job.id, kind=JobKind.EXPORT)
     assert found.state is JobState.CANCELLED
