@@ -23,7 +23,12 @@ TABLE_TAG = "adobe/pqs/table"
 #: Where a data set says how long its rows are kept; the sweeper looks there, see
 #: ``catalog/store/sweeping.sql``.
 _EXPIRATION = ("extensions", "adobe_lakeHouse", "rowExpiration", "ttlValue")
-_DURATION = re.compile(r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?", re.ASCII)
+_DURATION = re.compile(
+    r"P(?=.)(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})W)?(?:(\d{1,6})D)?", re.ASCII
+)
+_DAYS = (366, 31, 7, 1)
+#: A thousand years. The sweeper counts back from today, and PostgreSQL knows no day before 4713 BC.
+_LONGEST_DAYS = 366_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +134,13 @@ def checked_expiration(extras: Mapping[str, Any]) -> None:
     if found is None:
         return
     match = _DURATION.fullmatch(found) if isinstance(found, str) else None
-    if match is None or not any(int(count) for count in match.groups(default="0")):
+    counts = match.groups(default="0") if match is not None else "0000"
+    days = sum(int(count) * each for count, each in zip(counts, _DAYS, strict=True))
+    if not 1 <= days <= _LONGEST_DAYS:
         raise InvalidField(
-            ".".join(_EXPIRATION), "must be a duration of a day or more, such as P90D, P3M or P1Y"
+            ".".join(_EXPIRATION),
+            "must be a duration of a day or more and at most a thousand years, such as P90D, P3M"
+            " or P1Y",
         )
 
 
