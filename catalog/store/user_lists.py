@@ -81,7 +81,7 @@ class UserListStore:
         )
 
     async def erase(self, age: timedelta, *, most: int) -> int:
-        """Forget the files of lists that ended so long ago; return how many."""
+        """Forget the files of ``most`` lists that ended so long ago; return how many pieces."""
         return len(await SQL["erase"].rows(self._db, age=age, most=most))
 
     async def _whole(self, job: Job) -> UserList:

@@ -49,11 +49,13 @@ SELECT :job_id, place, key, size_bytes, row_count, sha256
        WITH ORDINALITY AS piece (key, size_bytes, row_count, sha256, place)
 
 -- name: erase
--- Forgets the files of lists that ended so long ago, and says of which.
+-- Forgets the files of lists that ended so long ago: all pieces of each, since what is left of a
+-- file would be taken for the whole.
 DELETE FROM user_list_pieces
- WHERE (job_id, place) IN (
-       SELECT user_list_pieces.job_id, user_list_pieces.place
-         FROM user_list_pieces JOIN jobs ON jobs.id = user_list_pieces.job_id
+ WHERE job_id IN (
+       SELECT jobs.id
+         FROM jobs
         WHERE jobs.kind = 'user_list' AND jobs.finished_at <= now() - :age::interval
+          AND EXISTS (SELECT FROM user_list_pieces AS piece WHERE piece.job_id = jobs.id)
         LIMIT :most)
 RETURNING key
