@@ -22,7 +22,7 @@ from catalog.batches import (
     upload_path,
 )
 from catalog.datasets import DatasetId
-from catalog.errors import Conflict, Invalid, InvalidField, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, InvalidField, OutcomeUnknown, Refusal, TooLarge
 from catalog.filters import Wanted
 from catalog.jobs import JobError, JobEvent, JobId, JobKind
 from catalog.organisations import Caller
@@ -120,6 +120,8 @@ class Batches:
         superseded: tuple[str, ...] = ()
         try:
             superseded = await self._keep(upload, id, dataset_id, sha256=written.sha256, by=by)
+        except OutcomeUnknown:
+            raise
         except Refusal:
             superseded = (written.key,)
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from catalog.audit import Action, ObjectKind
 from catalog.batches import BatchId, Upload, must_take_uploads, upload_path
-from catalog.errors import Conflict, Invalid, NotFound, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Refusal, TooLarge
 from catalog.large_files import Chunk, LargeFile, Span, received, whole_size
 from catalog.organisations import Caller
 from catalog.store.audit import AuditStore
@@ -110,6 +110,8 @@ class LargeFiles:
             _must_be_all(span, written.size_bytes)
             file, replaced = await self._keep(place, Chunk(span=span, key=written.key), by=by)
             superseded += [replaced] if replaced else []
+        except OutcomeUnknown:
+            raise  # a row may name it
         except Refusal:
             superseded.append(written.key)
             raise
@@ -151,6 +153,8 @@ class LargeFiles:
             async with self._database.transaction() as db:
                 upload, replaced = await _settle(db, place, file, written, by=by)
             superseded += replaced
+        except OutcomeUnknown:
+            raise  # a row may name it
         except Refusal:
             superseded += [written.key] if written else []
             raise
