@@ -11,6 +11,7 @@ from catalog.store.audit import AuditStore
 from catalog.store.database import Database
 from catalog.store.placed_segments import PlacedSegmentStore
 from catalog.store.segments import SegmentStore
+from catalog.store.spaces import SpaceStore
 from service.operations.hash_ids import HashIdSource, Noun
 from service.operations.segment_jobs import SegmentJobs
 from service.operations.space_segments import unites_identities
@@ -59,12 +60,14 @@ class PlacedSegments:
         """Give a segment of the project to the space of a place, or to the project as a whole.
 
         Refuses to give a space one whose merge policy does not unite identities: users of a space
-        are people, not their identities one by one.
+        are people, not their identities one by one; and with NotFound when the space went.
         """
         space = place.space.number if place.space else None
         scope = place.by.scope
         async with self._database.transaction() as db:
             await SegmentStore(db).lock_changes(scope)
+            if space is not None and await SpaceStore(db).numbered(scope, space) is None:
+                raise NotFound("space", (await self._ids.known()).of(Noun.SPACE, space))
             segments = PlacedSegmentStore(db)
             found = await segments.keyed(scope, None, key)
             if space is not None and not await unites_identities(db, found.segment, scope):

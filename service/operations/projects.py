@@ -14,6 +14,7 @@ from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.organisations import OrganisationStore
 from catalog.store.properties import PropertyStore
+from catalog.store.segments import SegmentStore
 from catalog.store.spaces import SpaceStore
 from service.operations.hash_ids import HashIdSource, Noun
 
@@ -119,6 +120,8 @@ class Projects:
         """Remove the space of a place; its segments become those of the project."""
         space = _in_space(place)
         async with self._database.transaction() as db:
+            # None is given to it meanwhile.
+            await SegmentStore(db).lock_changes(place.by.scope)
             await SpaceStore(db).remove(place.by.scope, space.number)
             await AuditStore(db).note(place.by, Action.REMOVE, ObjectKind.SPACE, space.number)
 
