@@ -37,6 +37,7 @@ class PropertyStore:
         actor: str,
     ) -> Property:
         """Make a property that was checked; refuses a key or a name that is taken."""
+        await SQL["lock_changes"].rows(self._db, **_of(scope))
         row = await SQL["add"].row(
             self._db,
             **_of(scope),

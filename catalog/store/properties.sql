@@ -61,7 +61,7 @@ UPDATE properties
 RETURNING *
 
 -- name: lock_changes
--- Lets one transaction after the other change the properties of a sandbox.
+-- Lets one transaction after the other make and change the properties of a sandbox.
 SELECT id
   FROM sandboxes
  WHERE id = :sandbox_id AND organisation_id = :organisation_id

@@ -29,6 +29,7 @@ class SpaceStore:
 
     async def add(self, scope: Scope, draft: SpaceDraft, *, actor: str) -> Space:
         """Make a space; refuses a name that is taken."""
+        await SQL["lock_changes"].rows(self._db, **_of(scope))
         row = await SQL["add"].row(self._db, **_of(scope), **_columns(draft), actor=actor)
         if row is None:
             raise AlreadyExists(f"a space has the name {draft.name} already")

@@ -21,7 +21,7 @@ SELECT *
  ORDER BY number
 
 -- name: lock_changes
--- Lets one transaction after the other change the spaces of a sandbox.
+-- Lets one transaction after the other make and change the spaces of a sandbox.
 SELECT id
   FROM sandboxes
  WHERE id = :sandbox_id AND organisation_id = :organisation_id
