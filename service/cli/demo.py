@@ -87,7 +87,7 @@ async def _demo(
     with demo_folder(keep=keep) as folder:
         making = asyncio.create_task(asyncio.to_thread(_input, folder, own, people, stopwatch))
         try:
-            async with demo_service(folder, keep=keep) as running:
+            async with demo_service(folder, keep=keep, say=console.print) as running:
                 stopwatch.milliseconds["start the service"] = running.start_milliseconds
                 console.print(f"a service listens on {running.base_url}")
                 input = await making

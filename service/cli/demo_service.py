@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,11 @@ from service.settings import PREFIX
 _TAKEN_OVER = tuple(f"{PREFIX}{topic}_" for topic in ("ENGINE", "WORKER", "LOG"))
 _OTHERS_DATABASE = frozenset({"DATABASE_URL"})
 
-#: The first start makes a database: two seconds, or some more on a busy machine.
-_START_SECONDS = 60
+#: The first start makes a database: two seconds, or some more on a busy machine. What cannot be
+#: put right ends the service by itself, so this is only for one that hangs.
+_START_SECONDS = 600
+#: How often it is said meanwhile that there is something to wait for.
+_WORD_SECONDS = 15
 _STOP_SECONDS = 25
 _LOOK_AGAIN_SECONDS = 0.05
 #: Lines of its log that are shown when it does not start.
@@ -67,10 +70,12 @@ def demo_folder(*, keep: bool) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def demo_service(folder: Path, *, keep: bool) -> AsyncIterator[DemoService]:
+async def demo_service(
+    folder: Path, *, keep: bool, say: Callable[[str], object]
+) -> AsyncIterator[DemoService]:
     """Start a service below a folder and wait until it listens; stop it when the block ends.
 
-    It goes on only when asked for, and nothing failed.
+    It goes on only when asked for, and nothing failed. A start that takes long is told.
     """
     log, began = folder / "serve.log", time.perf_counter()
     with log.open("wb") as output:
@@ -86,7 +91,7 @@ async def demo_service(folder: Path, *, keep: bool) -> AsyncIterator[DemoService
         )
     is_done = False
     try:
-        base_url = await _address(process, log)
+        base_url = await _address(process, log, say)
         took = (time.perf_counter() - began) * 1000
         yield DemoService(
             base_url=base_url, pid=process.pid, folder=folder, start_milliseconds=took
@@ -114,20 +119,28 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
-    """Wait until the service says where it listens."""
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            while process.returncode is None:
-                written = await asyncio.to_thread(log.read_text, "utf-8", "replace")
-                if said := _LISTENING.search(written):
-                    return said[1]
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    except TimeoutError:
-        pass
-    written = await asyncio.to_thread(log.read_text, "utf-8", "replace")
-    last = "\n".join(written.splitlines()[-_LAST_LINES:])
-    raise click.ClickException(f"the service did not start. It said:\n{last}")
+async def _address(
+    process: asyncio.subprocess.Process, log: Path, say: Callable[[str], object]
+) -> str:
+    """Wait until the service says where it listens, for as long as it lives."""
+    began = last_word = time.monotonic()
+    while process.returncode is None and (now := time.monotonic()) - began < _START_SECONDS:
+        if said := _LISTENING.search(await _written(log)):
+            return said[1]
+        if now - last_word > _WORD_SECONDS:
+            last_word = now
+            say(f"the service is still starting after {now - began:.0f} s: is the machine busy?")
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    if process.returncode is None:
+        what = f"the service runs, but did not listen within {_START_SECONDS} s"
+    else:
+        what = f"the service ended with {process.returncode} before it listened"
+    last = "\n".join((await _written(log)).splitlines()[-_LAST_LINES:])
+    raise click.ClickException(f"{what}. " + (f"It said:\n{last}" if last else "It said nothing."))
+
+
+async def _written(log: Path) -> str:
+    return await asyncio.to_thread(log.read_text, "utf-8", "replace")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
