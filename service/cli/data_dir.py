@@ -23,7 +23,6 @@ from catalog.store.obstacles import Obstacle
 from service.operations.tokens import new_secret
 from service.storage.folders import make_data_dir
 
-_TRIES = 5
 _BETWEEN_TRIES_SECONDS = 0.05
 
 
@@ -124,13 +123,20 @@ class DataDir:
 
 
 def _is_ours(lock: TextIO) -> bool:
-    """Take the lock. A command that only looks holds it for a moment: so try more than once."""
-    for attempt in range(_TRIES):
+    """Take the lock, unless a service has it.
+
+    A command that only looks shares it for a moment, or for as long as it has no processor.
+    """
+    while True:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        time.sleep(_BETWEEN_TRIES_SECONDS if attempt + 1 < _TRIES else 0)
-    return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(_BETWEEN_TRIES_SECONDS)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
 from catalog.store.obstacles import Obstacle
+from service.cli import data_dir
 from service.cli.data_dir import DataDir
 
 
@@ -23,6 +25,26 @@ def test_one_service_runs_on_a_folder(folder: DataDir):
             pass
     with folder.claimed():
         pass
+
+
+def test_who_only_looks_keeps_a_service_out_no_longer_than_that(
+    folder: DataDir, monkeypatch: pytest.MonkeyPatch
+):
+    """However long: a process that looks may get no processor for a while."""
+    pauses: list[float] = []
+    with folder.claimed():
+        pass
+    with (folder.path / "serve.lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 100:
+                fcntl.flock(looking, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(data_dir.time, "sleep", pause)
+        with DataDir(folder.path).claimed():
+            assert len(pauses) == 100
 
 
 def test_a_service_is_known_as_long_as_it_runs(folder: DataDir):
