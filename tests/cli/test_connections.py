@@ -16,15 +16,14 @@ from structlog.testing import capture_logs
 
 from catalog.store.obstacles import Obstacle
 from service.app import application
+from service.cli.connections import Doorman
 from service.cli.listening import address_of, bound, listening
 from service.settings import HttpSettings
 from service.surfaces.http import Operations
+from tests.patience import PATIENCE_SECONDS
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = timedelta(milliseconds=200)
-#: Longer than any of these takes on a machine that does something else besides.
-SECONDS = 20
-
 #: None of these calls gets as far as asking for anything.
 NO_OPERATIONS = cast("Operations", None)
 
@@ -79,7 +78,7 @@ async def serving(**changed: object) -> AsyncIterator[tuple[Connect, web.Applica
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """All that is sent until the connection ends."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         try:
             return await reader.read()
         except ConnectionResetError:
@@ -88,7 +87,7 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
 
 async def one(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """The head and the body of one answer, whatever becomes of the connection."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"Content-Length: (\d+)", head)
         assert length is not None
@@ -155,15 +154,31 @@ async def test_a_body_that_trickles_is_refused_though_it_never_stops():
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_body_that_is_slow_but_fast_enough_is_taken():
+async def test_a_body_that_is_slow_but_fast_enough_is_taken(monkeypatch: pytest.MonkeyPatch):
+    doormen = []
+
+    async def look_when_told(doorman: Doorman) -> None:
+        doormen.append(doorman)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Doorman, "_look", look_when_told)
     async with serving(slowest=1) as (connect, _):
         reader, writer = await connect()
         writer.write(post(10))
-        for _ in range(10):
+        for number in range(10):
+            await until_arrived(doormen, len(post(10)) + number)
+            (connection,) = doormen[0]._inside
+            connection.look(1.1 * number * PATIENCE.total_seconds())
             writer.write(b"x")
-            await asyncio.sleep(PATIENCE.total_seconds() / 3)
         answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def until_arrived(doormen: list[Doorman], count: int) -> None:
+    """Wait until the one connection has brought so many bytes."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while [each._came_bytes for man in doormen for each in man._inside] != [count]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_a_peer_that_takes_nothing_of_its_answer_is_cut_off():
@@ -171,12 +186,12 @@ async def test_a_peer_that_takes_nothing_of_its_answer_is_cut_off():
         _reader, writer = await connect()
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /pour HTTP/1.1\r\nHost: h\r\n\r\n")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await app[ENDED].wait()
 
 
 async def test_one_connection_too_many_is_told_to_come_again_and_the_others_go_on():
-    async with serving(connections=2, patience=timedelta(seconds=SECONDS)) as (connect, _):
+    async with serving(connections=2, patience=timedelta(seconds=PATIENCE_SECONDS)) as (connect, _):
         first, second = await connect(), await connect()
         for reader, writer in (first, second):
             writer.write(post(1, more=b"x"))
