@@ -27,7 +27,7 @@ from service import assembly
 from service.app import application
 from service.cli.listening import _LONGEST_LINE
 from service.operations.tokens import new_secret, secret_hash
-from service.settings import DataSettings, LookupSettings, Settings
+from service.settings import EngineSettings, LookupSettings, Settings
 from service.storage.files import Files
 from service.surfaces.adobe import (
     export_jobs,
@@ -38,19 +38,26 @@ from service.surfaces.adobe import (
 )
 from service.surfaces.creating import REPLAYED
 from service.surfaces.http import REQUEST_ID, Operations
+from tests.patience import PATIENCE_SECONDS
 from tests.specification import Conformance
 
 HttpClient = TestClient[web.Request, web.Application]
 
-#: Look-ups start a process, and machines that run tests are busy.
-PATIENCE = timedelta(minutes=5)
+#: Look-ups and previews start a process, and machines that run tests are busy.
+PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    return usual_settings().at(tmp_path / "data")
+
+
+@cache
+def usual_settings() -> Settings:
+    """Those of every test here: reading the environment takes longer than a call."""
     return Settings(
-        data=DataSettings(data_dir=tmp_path / "data"),
         lookup=LookupSettings(time_limit=PATIENCE),
+        engine=EngineSettings(preview_time_limit=PATIENCE),
     )
 
 

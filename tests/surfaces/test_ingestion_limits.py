@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.settings import DataSettings, IngestionSettings, Settings
+from service.settings import IngestionSettings
 from tests.builders import a_dataset
-from tests.surfaces.client import problem
+from tests.surfaces.client import problem, usual_settings
 
 BATCHES = "/data/foundation/import/batches"
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -14,10 +14,8 @@ BYTES = {"Content-Type": "application/octet-stream"}
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(
-        data=DataSettings(data_dir=tmp_path / "data"),
-        ingestion=IngestionSettings(batch_files=2, large_file_bytes=100),
-    )
+    ingestion = IngestionSettings(batch_files=2, large_file_bytes=100)
+    return usual_settings().at(tmp_path / "data").model_copy(update={"ingestion": ingestion})
 
 
 @pytest.fixture

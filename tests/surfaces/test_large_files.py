@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from service.settings import DataSettings, HttpSettings, Settings
+from service.settings import HttpSettings
 from tests.builders import a_dataset
-from tests.surfaces.client import problem
-from tests.surfaces.test_ingestion import BATCHES, act, file_url, kept, put, stored
+from tests.surfaces.client import problem, usual_settings
+from tests.surfaces.uploading import BATCHES, act, file_url, kept, put, stored
 
 CHUNK = 4096
 
@@ -22,7 +22,7 @@ CHUNK = 4096
 @pytest.fixture
 def settings(tmp_path):
     http = HttpSettings(upload_bytes=10, chunk_bytes=CHUNK)
-    return Settings(data=DataSettings(data_dir=tmp_path / "data"), http=http)
+    return usual_settings().at(tmp_path / "data").model_copy(update={"http": http})
 
 
 @pytest.fixture
@@ -69,7 +69,9 @@ async def test_the_documented_calls_bring_a_file_in(adobe, db, settings, batch):
 
 
 @hypothesis(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.binary(min_size=1, max_size=900), cuts=st.sets(st.integers(1, 900)), order=st.data())
 async def test_chunks_in_any_order_make_the_same_file(adobe, settings, batch, data, cuts, order):

@@ -29,8 +29,8 @@ from service.worker.segmentations import Segmentations
 from service.worker.sweeping import Sweeper
 from tests.builders import LEASE, WORKER, a_dataset, a_segment, a_segment_job
 from tests.engine.builders import SECRET, STITCHED, Store, a_batch, an_order, named, text
+from tests.worker.swept import KEEPING
 from tests.worker.test_compactions import ingest, revert
-from tests.worker.test_sweeping import KEEPING
 
 SIZES = PartSizes(
     part_row_count=1000, part_size_bytes=1 << 20, slice_size_bytes=1 << 20, labelling_size_bytes=1

@@ -6,161 +6,37 @@ import os
 from collections import Counter
 from datetime import timedelta
 
-import pytest
-
-from catalog.batches import BatchEvent, BatchState, MetaFile, NewDatasetFile, Upload
+from catalog.batches import Upload
 from catalog.jobs import JobEvent, JobKind, JobState
 from catalog.large_files import Chunk, Span
 from catalog.store.batches import BatchStore
 from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
 from catalog.store.large_files import LargeFileStore
-from catalog.store.meta_files import MetaFileStore
 from catalog.store.plans import PlanStore
-from catalog.store.store_files import StoreFileStore
 from catalog.store.sweeping import SweepingStore
-from catalog.store_files import NewStoreFile, StoreFileKind
 from service.operations.checkup import Checkup
 from service.storage import keys
-from service.storage.files import Files
 from service.worker import sweeping
 from service.worker.sweeping import LOOK_UNTIL, Keeping, Sweeper
-from tests.builders import LEASE, WORKER, a_batch, a_dataset, a_job, a_loaded_batch
-
-DAY = timedelta(days=1)
-KEEPING = Keeping(
-    loading=30 * DAY, uploads=7 * DAY, reverted=30 * DAY, diagnostics=30 * DAY, rows=None
+from tests.builders import WORKER, a_batch, a_job
+from tests.worker.swept import (
+    DAY,
+    KEEPING,
+    a_failed_job,
+    a_promoted_batch,
+    a_succeeded_export,
+    an_attempt,
+    claimed_again,
+    ended_ago,
+    files,
+    finished_ago,
+    on_disk,
+    store,
+    sweep,
 )
 
-
-@pytest.fixture
-def files(tmp_path):
-    return Files(tmp_path)
-
-
-@pytest.fixture
-def sweep(database, files):
-    """One round that looks everywhere; afterwards files and rows agree."""
-
-    async def one_round(keeping=KEEPING):
-        return await Sweeper(database, files, keeping, actor="test").sweep(is_eager=True)
-
-    return one_round
-
-
-def store(files, key):
-    with files.create(key) as file:
-        file.write(b"content")
-    return key
-
-
-def on_disk(files):
-    return set(files.below(""))
-
-
-async def an_attempt(db, job):
-    """The folder of a claimed job's attempt, noted as a worker notes it."""
-    folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
-    await FolderStore(db).note_attempt(job, folder)
-    return folder
-
-
-async def claimed_again(db, job):
-    await JobStore(db).move(job, JobEvent.RELEASE, actor=WORKER)
-    again = await JobStore(db).claim_next(WORKER, lease=LEASE)
-    assert again is not None
-    assert again.id == job.id
-    return again
-
-
-async def ended_ago(db, job, age):
-    await db.execute(
-        "UPDATE jobs SET finished_at = now() - $2::interval WHERE id = $1", job.id, age
-    )
-
-
-async def a_failed_job(db, scope):
-    job = await a_job(db, scope, is_claimed=True)
-    folder = await an_attempt(db, job)
-    await JobStore(db).move(job, JobEvent.FAIL, actor=WORKER)
-    return job, folder
-
-
-async def a_succeeded_export(db, files, scope):
-    """An export with a plan, one part and exclusions, ended; its folder and what it shows."""
-    job = await a_job(db, scope, is_claimed=True)
-    folder = await an_attempt(db, job)
-    exclusions = MetaFile(
-        path="exclusions.parquet",
-        key=store(files, f"{folder}/exclusions.parquet"),
-        size_bytes=7,
-        sha256="ab",
-    )
-    await PlanStore(db).replace(
-        job,
-        key=store(files, f"{folder}/plan.json"),
-        engine_version="1",
-        task_count=1,
-    )
-    store(files, f"{folder}/runs/records-0.parquet")
-    (batch,) = await BatchStore(db).of_job(job.id)
-    await JobStore(db).move(job, JobEvent.COMPLETE, actor=WORKER)
-    part = NewDatasetFile(
-        batch_id=batch.id,
-        name="part-00000.parquet",
-        key=store(files, f"{folder}/part-00000.parquet"),
-        size_bytes=7,
-        row_count=1,
-        sha256="ab",
-    )
-    await BatchStore(db).activate(job.id, files=[part], metrics={})
-    await MetaFileStore(db).add(batch.id, [exclusions])
-    return job, batch, {part.key, exclusions.key}
-
-
-async def a_promoted_batch(db, files, scope, *, dataset_id=None):
-    """An active batch with an upload, a data set file and a store file."""
-    batch = await a_loaded_batch(db, scope, dataset_id=dataset_id)
-    uploaded = store(files, keys.upload(scope.sandbox_id, batch.id))
-    await BatchStore(db).keep_upload(
-        batch.id, Upload(path="a", key=uploaded, size_bytes=7), sha256="ab"
-    )
-    job = await JobStore(db).claim_next(WORKER, lease=LEASE)
-    assert job is not None
-    assert job.id == batch.job_id
-    folder = await an_attempt(db, job)
-    shown = NewDatasetFile(
-        batch_id=batch.id,
-        name="1.parquet",
-        key=store(files, f"{folder}/1.parquet"),
-        size_bytes=7,
-        row_count=1,
-        sha256="ab",
-    )
-    stored = NewStoreFile(
-        kind=StoreFileKind.RECORDS,
-        key=store(files, f"{folder}/records.parquet"),
-        size_bytes=7,
-        row_count=1,
-    )
-    await JobStore(db).move(job, JobEvent.COMPLETE, actor=WORKER)
-    await BatchStore(db).activate(job.id, files=[shown], metrics={})
-    await StoreFileStore(db).add(scope, batch.id, is_upsert=False, files=[stored])
-    return batch, {"upload": uploaded, "shown": shown.key, "stored": stored.key}
-
-
-async def finished_ago(db, batch, age):
-    await db.execute(
-        "UPDATE batches SET finished_at = now() - $2::interval, updated_at = now() - $2::interval"
-        " WHERE id = $1",
-        batch.id,
-        age,
-    )
-
-
-async def revert(db, scope, batch):
-    await BatchStore(db).withdraw(scope, [batch.id], BatchEvent.REVERT, actor="test")
-    await StoreFileStore(db).remove(scope, [batch.id])
+__all__ = ["files", "sweep"]
 
 
 async def test_what_a_failed_job_wrote_is_removed(db, scope, files, sweep):
@@ -327,129 +203,6 @@ async def test_an_upload_that_was_sent_again_goes_even_if_the_service_died_in_be
         await BatchStore(db).keep_upload(batch.id, upload, sha256="ab")
     await sweep()
     assert on_disk(files) == {new}
-
-
-async def test_a_batch_nobody_completes_is_given_up(db, scope, sweep):
-    touched, abandoned = await a_batch(db, scope), await a_batch(db, scope)
-    for batch in (touched, abandoned):
-        await db.execute(
-            "UPDATE batches SET updated_at = now() - interval '31 days' WHERE id = $1", batch.id
-        )
-    upload = Upload(path="a", key="k", size_bytes=7)
-    await BatchStore(db).keep_upload(touched.id, upload, sha256="ab")
-    assert (await sweep())["batches_given_up"] == 1
-    batches = BatchStore(db)
-    assert (await batches.find(scope, touched.id)).state is BatchState.LOADING
-    found = await batches.find(scope, abandoned.id)
-    assert found.state is BatchState.ABORTED
-    assert [error.code for error in found.errors] == ["never_completed"]
-
-
-async def test_what_a_revert_hid_is_erased_past_the_horizon(db, scope, files, sweep):
-    batch, named = await a_promoted_batch(db, files, scope)
-    await revert(db, scope, batch)
-    await sweep()
-    assert on_disk(files) == {named["upload"], named["shown"]}
-    await finished_ago(db, batch, KEEPING.reverted)
-    await sweep()
-    assert on_disk(files) == set()
-
-
-async def test_store_files_stay_while_an_export_has_pinned_them(db, scope, files, sweep):
-    batch, named = await a_promoted_batch(db, files, scope)
-    pinning = await a_job(db, scope)
-    await db.execute("UPDATE jobs SET snapshot = 1 WHERE id = $1", pinning.id)
-    await revert(db, scope, batch)
-    await sweep()
-    assert named["stored"] in on_disk(files)
-    await JobStore(db).move(pinning, JobEvent.CANCEL, actor="amy", is_fenced=False)
-    assert (await sweep())["store_files"] == 1
-    assert named["stored"] not in on_disk(files)
-
-
-async def test_an_export_that_pins_later_or_elsewhere_keeps_nothing(
-    db, scope, foreign_scope, files, sweep
-):
-    batch, named = await a_promoted_batch(db, files, scope)
-    await revert(db, scope, batch)
-    later, elsewhere = await a_job(db, scope), await a_job(db, foreign_scope)
-    await db.execute("UPDATE jobs SET snapshot = 2 WHERE id = $1", later.id)
-    await db.execute("UPDATE jobs SET snapshot = 1 WHERE id = $1", elsewhere.id)
-    await sweep()
-    assert named["stored"] not in on_disk(files)
-
-
-async def test_a_submission_under_way_is_waited_for(database, db, scope, files):
-    """Its pin cannot be seen yet, and what it pins must not go."""
-    batch, named = await a_promoted_batch(db, files, scope)
-    async with database.transaction() as submitting:
-        snapshot = await StoreFileStore(submitting).snapshot(scope)
-        await revert(db, scope, batch)
-        async with database.transaction() as sweeping:
-            await sweeping.execute("SET LOCAL lock_timeout = '50ms'")
-            with pytest.raises(Exception, match="lock timeout"):
-                await SweepingStore(sweeping).forget_superseded(scope.sandbox_id, most=9)
-            await sweeping.execute("ROLLBACK AND CHAIN")
-        await JobStore(submitting).submit(
-            scope,
-            kind=JobKind.EXPORT,
-            dataset_id=batch.dataset_id,
-            order={},
-            snapshot=snapshot,
-            actor="amy",
-            request_id="r",
-        )
-    async with database.transaction() as sweeping:
-        assert await SweepingStore(sweeping).forget_superseded(scope.sandbox_id, most=9) == 0
-    assert named["stored"] in on_disk(files)
-
-
-async def test_what_is_told_about_a_batch_goes_after_a_while(db, scope, files, sweep):
-    _, batch, shown = await a_succeeded_export(db, files, scope)
-    await finished_ago(db, batch, KEEPING.diagnostics)
-    assert (await sweep())["meta_files"] == 1
-    assert on_disk(files) == {key for key in shown if "exclusions" not in key}
-
-
-@pytest.mark.parametrize(
-    ("extensions", "keeping", "is_kept"),
-    [
-        ("P30D", None, False),
-        ("P1Y", None, True),
-        ("P1Y", 30 * DAY, True),
-        (None, 30 * DAY, False),
-        (None, None, True),
-        ("soon", None, True),
-        ("P", None, True),
-    ],
-)
-async def test_a_data_set_keeps_rows_as_long_as_it_says(
-    db, scope, files, sweep, extensions, keeping, is_kept
-):
-    dataset_id = await a_dataset(db, scope)
-    if extensions is not None:
-        lake = {"adobe_lakeHouse": {"rowExpiration": {"ttlValue": extensions}}}
-        await db.execute(
-            "UPDATE datasets SET extras = $2 WHERE id = $1", dataset_id, {"extensions": lake}
-        )
-    batch, named = await a_promoted_batch(db, files, scope, dataset_id=dataset_id)
-    await finished_ago(db, batch, 31 * DAY)
-    swept = await sweep(
-        Keeping(loading=DAY, uploads=365 * DAY, reverted=365 * DAY, diagnostics=DAY, rows=keeping)
-    )
-    assert swept["batches_expired"] == (not is_kept)
-    state = (await BatchStore(db).find(scope, batch.id)).state
-    assert state is (BatchState.ACTIVE if is_kept else BatchState.INACTIVE)
-    rows = {named["shown"], named["stored"]} if is_kept else set()
-    assert on_disk(files) == {named["upload"], *rows}
-
-
-async def test_a_deleted_batch_is_erased_at_once(db, scope, files, sweep):
-    batch, _ = await a_promoted_batch(db, files, scope)
-    await revert(db, scope, batch)
-    await db.execute("UPDATE batches SET deleted_at = now()")
-    await sweep()
-    assert on_disk(files) == set()
 
 
 async def test_what_the_database_does_not_know_stays_where_it_is(database, db, scope, files, sweep):

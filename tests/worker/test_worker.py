@@ -91,9 +91,17 @@ async def test_a_waiting_job_is_done_at_once(working, database, db, scope, doing
 
 @pytest.mark.parametrize("end", [JobEvent.CANCEL, JobEvent.FAIL])
 async def test_a_job_that_waited_for_another_is_done_as_soon_as_that_has_ended(
-    working, db, scope, doing, end
+    working, db, scope, doing, end, monkeypatch
 ):
     """Promotions of a data set go one after the other; the first was put off for an hour."""
+    claim_next, found_nothing = JobStore.claim_next, asyncio.Event()
+
+    async def look(jobs, *asked, **more):
+        if (job := await claim_next(jobs, *asked, **more)) is None:
+            found_nothing.set()
+        return job
+
+    monkeypatch.setattr(JobStore, "claim_next", look)
     dataset_id = await a_dataset(db, scope)
     first = await a_job(
         db, scope, kind=JobKind.PROMOTION, dataset_id=dataset_id, is_claimed=end is JobEvent.FAIL
@@ -101,11 +109,11 @@ async def test_a_job_that_waited_for_another_is_done_as_soon_as_that_has_ended(
     await db.execute("UPDATE jobs SET run_after = now() + interval '1 hour'")
     second = await a_job(db, scope, kind=JobKind.PROMOTION, dataset_id=dataset_id)
     async with working():
-        other = await a_job(db, scope)  # after which the worker knows that nothing may be done
-        claim = await doing.claims.get()
-        assert claim.job.id == other.id
+        other = await a_job(db, scope)
+        assert (await doing.claims.get()).job.id == other.id
+        found_nothing.clear()  # a worker that is busy does not look
         await JobStore(db).move(other, JobEvent.CANCEL, actor="amy", is_fenced=False)
-        await doing.stopped.get()
+        await found_nothing.wait()
         await JobStore(db).move(first, end, actor="amy", is_fenced=False)
         assert (await doing.claims.get()).job.id == second.id
 
