@@ -4,8 +4,8 @@
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-# In the order of the tree, in which the longest come first.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# In the order of the tree, in which the longest come first; as many as there are processors.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # A Python that is 3.11 or newer: python3 itself, else the newest there is. PYTHON=... overrides.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
