@@ -299,7 +299,7 @@ def _submission(
 async def _evaluation(db: Connection, policy_id: str | None, scope: Scope) -> Evaluation | None:
     """The segments that are defined under a policy, to be evaluated now."""
     rules = tuple(
-        Rule(segment_id=segment.id, text=segment.rule, ttl_days=segment.ttl_days)
+        Rule.of(segment)
         for segment in await SegmentStore(db).every(scope)
         if segment.merge_policy_id == (policy_id or UNMERGED_POLICY)
     )

@@ -170,7 +170,9 @@ class Segmentations:
             attribute_merge=policy.rules.attribute_merge,
             dataset_order=policy.rules.dataset_order,
             with_empty_profiles=True,
-            evaluation=Evaluation(rules=_rules(policy), evaluated_at=job.created_at),
+            evaluation=Evaluation(
+                rules=tuple(map(Rule.of, policy.segments)), evaluated_at=job.created_at
+            ),
             has_rows=False,
             events_per_profile=self._most_events,
             folder=f"{folder}/policy-{number:02d}",
@@ -188,12 +190,6 @@ class Segmentations:
         )
         secret = await SecretStore(db).find_or_make(IDENTITY_SECRET)
         return SegmentationOrder(export=export, secret=secret)
-
-
-def _rules(policy: SegmentsOfPolicy) -> tuple[Rule, ...]:
-    return tuple(
-        Rule(segment_id=one.id, text=one.rule, ttl_days=one.ttl_days) for one in policy.segments
-    )
 
 
 async def _keep_planned(job: Job, planned: Planned, db: Connection) -> None:

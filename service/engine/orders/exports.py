@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from catalog.merge_policies import AttributeMerge, IdentityGraph
-from catalog.segments import MembershipStatus
+from catalog.segment_jobs import SegmentToEvaluate
+from catalog.segments import MembershipStatus, SegmentDefinition
 from service.engine.orders.messages import Document, NewFile, Order
 from service.engine.orders.snapshots import (
     Fragments,
@@ -53,6 +54,10 @@ class Rule(Order):
     text: str
     #: How many days after its time a membership is over; null: never.
     ttl_days: int | None = None
+
+    @classmethod
+    def of(cls, segment: SegmentDefinition | SegmentToEvaluate) -> Rule:
+        return cls(segment_id=segment.id, text=segment.rule, ttl_days=segment.ttl_days)
 
 
 class Evaluation(Order):
