@@ -219,6 +219,18 @@ COMMENT ON COLUMN store_file_sources.is_relied_on IS
     'Rows of older batches are not in the file, because those of this batch supersede them. When it '
     'is taken back the file lacks rows, and a rebuild makes it anew.';
 
+CREATE VIEW store_file_gaps AS
+SELECT gone.file_id, gone.removed AS since, older.removed AS until
+  FROM store_file_sources AS gone
+  JOIN store_file_sources AS older
+    ON older.file_id = gone.file_id AND older.ingest_number < gone.ingest_number
+ WHERE gone.is_relied_on AND gone.removed IS NOT NULL;
+
+COMMENT ON VIEW store_file_gaps IS
+    'A file lacks rows in snapshot C when since <= C < coalesce(until, infinity) in any of its rows '
+    'here: a batch was taken back for whose sake some were left out, and one is left that may have '
+    'had them.';
+
 COMMENT ON COLUMN store_files.superseded_count IS
     'Of a file that was compacted: rows that may be left out when none of its batches can be taken '
     'back any more.';

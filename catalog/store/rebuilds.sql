@@ -4,15 +4,11 @@
 -- name: lacking
 -- Data sets whose store files lack rows since a commit, because of what it took back or compacted.
 SELECT DISTINCT dataset_id
-  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+  FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND store_files.removed IS NULL
-   AND gone.is_relied_on
-   AND (gone.removed = :commit OR (gone.removed < :commit AND store_files.added = :commit))
-   AND EXISTS (SELECT FROM store_file_sources AS older
-                WHERE older.file_id = store_files.id
-                  AND older.removed IS NULL
-                  AND older.ingest_number < gone.ingest_number)
+   AND gap.until IS NULL
+   AND (gap.since = :commit OR (gap.since < :commit AND store_files.added = :commit))
  ORDER BY dataset_id
 
 -- name: left
@@ -21,15 +17,10 @@ SELECT DISTINCT dataset_id
 SELECT DISTINCT store_files.sandbox_id, store_files.organisation_id,
        sandboxes.name AS sandbox_name, dataset_id
   FROM store_files
-  JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+  JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
   JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE store_files.removed IS NULL
-   AND gone.is_relied_on
-   AND gone.removed IS NOT NULL
-   AND EXISTS (SELECT FROM store_file_sources AS older
-                WHERE older.file_id = store_files.id
-                  AND older.removed IS NULL
-                  AND older.ingest_number < gone.ingest_number)
+   AND gap.until IS NULL
    AND NOT EXISTS (SELECT FROM jobs
                     WHERE kind = 'rebuild'
                       AND jobs.dataset_id = store_files.dataset_id
@@ -48,16 +39,12 @@ SELECT id FROM jobs
 -- name: lacking_at
 -- Data sets whose store files lack rows in a snapshot.
 SELECT DISTINCT dataset_id
-  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+  FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND store_files.added <= :commit
    AND (store_files.removed IS NULL OR store_files.removed > :commit)
-   AND gone.is_relied_on
-   AND gone.removed <= :commit
-   AND EXISTS (SELECT FROM store_file_sources AS older
-                WHERE older.file_id = store_files.id
-                  AND (older.removed IS NULL OR older.removed > :commit)
-                  AND older.ingest_number < gone.ingest_number)
+   AND gap.since <= :commit
+   AND (gap.until IS NULL OR gap.until > :commit)
  ORDER BY dataset_id
 
 -- name: batches
@@ -65,16 +52,12 @@ SELECT DISTINCT dataset_id
 -- A file that a compaction made of such a one meanwhile lacks the same.
 WITH lacking AS (
     SELECT DISTINCT store_files.id, store_files.kind
-      FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
+      FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
      WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND dataset_id = :dataset_id
        AND (store_files.removed IS NULL OR store_files.removed > :commit)
-       AND gone.is_relied_on
-       AND gone.removed <= :commit
-       AND EXISTS (SELECT FROM store_file_sources AS older
-                    WHERE older.file_id = store_files.id
-                      AND (older.removed IS NULL OR older.removed > :commit)
-                      AND older.ingest_number < gone.ingest_number)
+       AND gap.since <= :commit
+       AND (gap.until IS NULL OR gap.until > :commit)
 )
 SELECT source.batch_id, source.is_upsert, array_agg(DISTINCT lacking.kind) AS kinds
   FROM lacking

@@ -29,12 +29,8 @@ SELECT id, kind, state, attempt, failed_attempts, run_after - now() AS waits FRO
 -- name: lacking
 -- Data sets whose store files lack rows, for the sake of a batch that was taken back.
 SELECT DISTINCT dataset_id
-  FROM store_files JOIN store_file_sources AS gone ON gone.file_id = store_files.id
- WHERE store_files.removed IS NULL AND gone.is_relied_on AND gone.removed IS NOT NULL
-   AND EXISTS (SELECT FROM store_file_sources AS older
-                WHERE older.file_id = store_files.id
-                  AND older.removed IS NULL
-                  AND older.ingest_number < gone.ingest_number)
+  FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
+ WHERE store_files.removed IS NULL AND gap.until IS NULL
 
 -- name: jobs
 -- Every job.
