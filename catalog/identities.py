@@ -12,6 +12,8 @@ from hashlib import blake2b
 IDENTITIES_PER_PROFILE = 50
 #: Characters in one identity value, from the guardrails of the contract sheet.
 IDENTITY_VALUE_LENGTH = 1024
+#: Characters in the code of a namespace. A guess: people choose codes.
+NAMESPACE_CODE_LENGTH = 255
 
 
 class IdType(StrEnum):

@@ -15,7 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.identities import IDENTITY_VALUE_LENGTH, AuthenticatedState
+from catalog.identities import (
+    IDENTITY_VALUE_LENGTH,
+    NAMESPACE_CODE_LENGTH,
+    AuthenticatedState,
+)
 from catalog.schemas import IDENTITY_MAP, Kind
 from service.engine.arrow_types import Column
 from service.engine.identity_keys import Keys, keys
@@ -88,6 +92,7 @@ def identify(
     message = f"an identity of more than {IDENTITY_VALUE_LENGTH:,} characters"
     misfits = [Misfit(named.rows[too_long], message)] if too_long.any() else []
     misfits += _crowded(named, rules.most_per_row)
+    misfits += _nowhere(named, spelt)
     namespaces, codes = _distinct_codes(named.spellings, spelt)
     hi, lo = _keys(namespaces, codes, named.values, secret)
     primary, without_primary = _primary(named, hi, lo, table.num_rows)
@@ -113,6 +118,22 @@ def _crowded(named: _Named, most: int) -> list[Misfit]:
     counts = np.bincount(named.rows) if most else named.rows[:0]
     rows = np.flatnonzero(counts > most)
     return [Misfit(rows, f"more than {most} identities in one row")] if len(rows) else []
+
+
+def _nowhere(named: _Named, spelt: Sequence[str]) -> list[Misfit]:
+    """Refuse rows with an identity in what can be no namespace: those not known are registered."""
+    numbers = [
+        number
+        for number, code in enumerate(spelt)
+        if len(code) > NAMESPACE_CODE_LENGTH or "\0" in code
+    ]
+    if not numbers:
+        return []
+    message = (
+        f"identityMap: a namespace of more than {NAMESPACE_CODE_LENGTH} characters, or with"
+        " the character U+0000"
+    )
+    return [Misfit(np.unique(named.rows[np.isin(named.spellings, numbers)]), message)]
 
 
 def _without_form(

@@ -17,6 +17,8 @@ from service.engine.rows import EMPTY_FILE, Flaw, Rows
 
 #: Rows, reasons and ignored fields that are named; the others are only counted, or not even that.
 NAMED = 100
+#: Characters of the path of an ignored field that are told.
+TOLD_LENGTH = 1000
 
 
 class Tally:
@@ -99,7 +101,7 @@ class Tally:
                     Reason(code=code, message=message, row_count=count)
                     for (code, message), count in self._reasons.items()
                 ),
-                "ignored_fields": tuple(sorted(self._ignored)),
+                "ignored_fields": tuple(sorted(map(_told, self._ignored))),
             }
         )
 
@@ -110,3 +112,8 @@ def _name(named: list[RowError], path: str, flaws: tuple[Flaw, ...]) -> None:
         RowError(path=path, row=flaw.row, code=flaw.code, message=flaw.message)
         for flaw in flaws[:room]
     ]
+
+
+def _told(path: str) -> str:
+    """What can be kept of a path whose names rows chose."""
+    return path.replace("\0", "\N{REPLACEMENT CHARACTER}")[:TOLD_LENGTH]

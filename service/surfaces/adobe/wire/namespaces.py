@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 import catalog.identities as nouns
-from catalog.identities import IdType, NamespaceDraft
+from catalog.identities import NAMESPACE_CODE_LENGTH, IdType, NamespaceDraft
 from service.surfaces.adobe.wire import Wire
 from service.surfaces.adobe.wire.batches import milliseconds
 
@@ -23,7 +23,9 @@ def _printable(value: object) -> object:
 
 
 Code = Annotated[
-    str, Field(min_length=1, max_length=255, pattern=r"^\S+$"), BeforeValidator(_printable)
+    str,
+    Field(min_length=1, max_length=NAMESPACE_CODE_LENGTH, pattern=r"^\S+$"),
+    BeforeValidator(_printable),
 ]
 
 
