@@ -352,6 +352,12 @@ async def test_documents_that_are_too_deep_or_too_costly_are_refused(gio):
     assert (await ask(gio, endless))["errors"]
 
 
+async def test_text_that_the_database_cannot_keep_is_refused(gio):
+    query = '{ dataCenterUserProfile(userId: "1", properties: ["a\\u0000b"]) { id } }'
+    (error,) = (await ask(gio, query))["errors"]
+    assert (error["errorType"], "U+0000" in error["message"]) == ("ValidationError", True)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]" * 2, b'{"query": 1}', b'{"query": "{ version }", "variables": 1}']
 )

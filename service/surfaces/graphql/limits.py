@@ -1,4 +1,4 @@
-"""How deep and how costly a document may be, told before anything of it is answered."""
+"""What a document may be, and how deep and how costly, told before anything of it is answered."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    StringValueNode,
 )
 
 #: Fields within fields: as many as an introspection has. Known clients have 6 at most.
@@ -30,7 +31,7 @@ _ENDLESS = (1 << 30, 1 << 30)
 
 
 class Bounded(ASTValidationRule):
-    """Refuses a document that is too deep or too costly."""
+    """Refuses a document that is too deep or too costly, and text that cannot be kept."""
 
     def enter_document(self, node: DocumentNode, *_: Any) -> None:
         fragments = {
@@ -52,6 +53,11 @@ class Bounded(ASTValidationRule):
             else:
                 continue
             self.report_error(GraphQLError(problem, each))
+
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+        # Escaped once more than those that are refused in JSON.
+        if "\0" in node.value:
+            self.report_error(GraphQLError("the character U+0000 is not allowed in text", node))
 
 
 class _Weighing:
