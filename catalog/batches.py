@@ -17,6 +17,8 @@ BatchId = NewType("BatchId", str)
 
 #: Characters in an upload's path. Ours: a URL may be 2,000 characters long.
 LONGEST_PATH: Final = 1024
+#: Characters of a caller's own name for a batch: an index has room for 2,700 bytes.
+EXTERNAL_ID_LENGTH: Final = 500
 
 
 class BatchState(StrEnum):

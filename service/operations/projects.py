@@ -9,7 +9,7 @@ from catalog.audit import Action, ObjectKind
 from catalog.errors import InvalidField, NotFound
 from catalog.organisations import Caller, Sandbox
 from catalog.properties import PropertyKind
-from catalog.spaces import Place, Space, SpaceDraft, SpaceNumber
+from catalog.spaces import NAME_LENGTH, Place, Space, SpaceDraft, SpaceNumber
 from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.organisations import OrganisationStore
@@ -143,7 +143,9 @@ def _in_space(place: Place) -> Space:
 
 
 async def _check(db: Connection, place: Place, draft: SpaceDraft) -> None:
-    """Refuse a space that would be given what is not there, or what is of another kind."""
+    """Refuse a space without a name, and one that would be given what is not there."""
+    if not draft.name.strip() or len(draft.name) > NAME_LENGTH:
+        raise InvalidField("name", f"must have 1 to {NAME_LENGTH} characters")
     wanted: dict[str, PropertyKind] = {
         key: kind for kind, keys in draft.allowed.items() for key in keys
     }

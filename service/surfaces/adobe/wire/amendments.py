@@ -18,7 +18,7 @@ from catalog.datasets import checked_tags
 from catalog.errors import InvalidField
 from catalog.organisations import Scope
 from service.surfaces.adobe.wire import Wire, batches
-from service.surfaces.adobe.wire.batches import InputFormat, Replay
+from service.surfaces.adobe.wire.batches import ExternalId, InputFormat, Replay
 
 #: The steps that callers may ask for, by the status they lead to.
 _STEPS: Final = {
@@ -46,7 +46,7 @@ class NewBatch(Wire):
     )
     related_objects: list[RelatedObject] | None = None
     input_format: InputFormat | None = None
-    external_id: str | None = None
+    external_id: ExternalId | None = None
     tags: Annotated[dict[str, list[str]] | None, BeforeValidator(batches.lists)] = None
     replay: Replay | None = None
 
@@ -85,6 +85,8 @@ def replacement(batch: nouns.Batch, document: Mapping[str, Any]) -> Amendment:
     external_id = asked.get("externalId")
     if not isinstance(external_id, str | None):
         raise InvalidField("externalId", "must be a string")
+    if external_id is not None and len(external_id) > nouns.EXTERNAL_ID_LENGTH:
+        raise InvalidField("externalId", f"must have {nouns.EXTERNAL_ID_LENGTH} characters at most")
     status = batches.status(batch)
     return Amendment(
         external_id=external_id,

@@ -121,12 +121,15 @@ class Replay(Wire):
         return nouns.Replay(predecessors=ids, external_ids=external_ids, reason=self.reason)
 
 
+ExternalId = Annotated[str, Field(max_length=nouns.EXTERNAL_ID_LENGTH)]
+
+
 class NewBatch(Wire):
     """The body of a create call."""
 
     dataset_id: str = Field(min_length=1, validation_alias=AliasChoices("datasetId", "dataSetId"))
     input_format: InputFormat | None = None
-    external_id: str | None = None
+    external_id: ExternalId | None = None
     tags: Annotated[dict[str, list[str]] | None, BeforeValidator(lists)] = None
     replay: Replay | None = None
     enable_error_diagnostics: StrictBool | None = None
