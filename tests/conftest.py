@@ -6,6 +6,7 @@ which the run makes databases of its own and drops them again.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -17,14 +18,24 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from joserfc.jwk import RSAKey
 
 from catalog.organisations import OrganisationId, SandboxId, Scope
+from catalog.store import filters
 from catalog.store.database import Connection, Database, prepare
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
+from service.operations import monitoring, readiness
+from tests.patience import PATIENCE_SECONDS
 
-# What is slow on a busy machine is not wrong.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What is slow on a busy machine is not wrong. The same tests have the same examples every time;
+# with FUZZ_INPUTS set they look for others.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="FUZZ_INPUTS" not in os.environ,
+)
 settings.load_profile("suite")
 
 #: Tests need no crash safety of their server.
@@ -40,7 +51,7 @@ DO $$
 DECLARE
     each record;
 BEGIN
-    PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    PERFORM pg_terminate_backend(pid, 60000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
     SET LOCAL session_replication_role = replica;
     FOR each IN SELECT oid::regclass AS relation, pg_relation_size(oid) AS bytes FROM pg_class
@@ -59,6 +70,35 @@ BEGIN
     END LOOP;
 END $$
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """Let the service wait for a database that is busy besides: what is slow is not wrong."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filters, "MOST_SECONDS", PATIENCE_SECONDS)
+        patch.setattr(monitoring, "_PATIENCE_SECONDS", PATIENCE_SECONDS)
+        patch.setattr(readiness, "_PATIENCE_SECONDS", PATIENCE_SECONDS)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_keys_are_read_once() -> Iterator[None]:
+    """Reading one proves its primes, which takes longer than most tests."""
+    read, known = RSAKey.import_key, {}
+
+    def remembered(value: Any, *more: Any) -> RSAKey:
+        is_private = isinstance(value, dict) and "d" in value
+        if not is_private:
+            return read(value, *more)
+        mark = json.dumps([value, *more], sort_keys=True, default=str)
+        if mark not in known:
+            known[mark] = read(value, *more)
+        return known[mark]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RSAKey, "import_key", staticmethod(remembered))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

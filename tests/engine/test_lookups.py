@@ -10,8 +10,9 @@ from catalog.errors import Unavailable
 from service.engine.lookup_orders import LookupOrder
 from service.engine.lookups import FilesGone, LookupLimits, Lookups
 from tests.engine.builders import Store, a_batch, an_order, key_of, named
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE = timedelta(minutes=2)
+PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -75,7 +76,15 @@ async def test_what_takes_too_much_memory_is_refused(tmp_path):
     await lookups.close()
 
 
-async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, order):
+async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, order, monkeypatch):
+    start, may_start, starts = Lookups._start, asyncio.Event(), []
+
+    async def start_late(lookups):
+        starts.append(lookups)
+        await may_start.wait()
+        return await start(lookups)
+
+    monkeypatch.setattr(Lookups, "_start", start_late)
     hasty = LookupLimits(
         children=1, memory_bytes=1 << 30, time=timedelta(milliseconds=1), idle=PATIENCE
     )
@@ -83,7 +92,8 @@ async def test_what_takes_too_long_is_refused_and_the_start_goes_on(tmp_path, or
     for _ in range(2):
         with pytest.raises(Unavailable, match="more than"):
             await lookups.ask(order)
-    assert len(lookups._starting) == 1
+    assert starts == [lookups]
+    may_start.set()
     await lookups.close()
 
 
@@ -94,7 +104,7 @@ async def test_a_child_that_nobody_asks_ends(tmp_path, order):
     lookups = Lookups(tmp_path, limits)
     await lookups.ask(order)
     (child,) = lookups._idle
-    assert await asyncio.wait_for(child.wait(), PATIENCE.total_seconds()) == 0
+    assert await asyncio.wait_for(child.wait(), PATIENCE_SECONDS) == 0
     assert lookups._idle == []
     assert await first_name(lookups, order) == "Ann"
     await lookups.close()

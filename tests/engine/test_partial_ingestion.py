@@ -175,7 +175,9 @@ def test_long_rows_are_told_by_their_beginning_and_files_of_them_are_cut(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(rows=st.lists(st.sampled_from(["good", "unreadable", "unfit", "nobody"]), max_size=30))
 def test_rows_that_are_set_aside_change_nothing_for_the_others(

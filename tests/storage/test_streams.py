@@ -42,7 +42,9 @@ async def read(files, start, length):
 
 
 @hypothesis(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(chunks=st.lists(st.binary(max_size=50), max_size=8), data=st.data())
 def test_what_is_stored_comes_back_the_same(tmp_path, monkeypatch, chunks, data):
