@@ -35,17 +35,19 @@ ON CONFLICT ON CONSTRAINT a_snapshot_has_one_labelling DO NOTHING
 RETURNING *
 
 -- name: forget
--- Forgets labellings that were discarded or have a newer one beside them, but for those that an
--- unfinished export may have planned with, and those that home files were written by. The job that has just saved one for a commit reads
--- that one and none before it.
+-- Forgets labellings that were discarded or have a newer one beside them, of their engine or saved
+-- later by another: that of an engine that is gone would stay for ever. Those stay that an unfinished
+-- export may have planned with, and those that home files were written by. The job that has just
+-- saved one for a commit reads that one and none before it.
 DELETE FROM labellings
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND (discarded IS NOT NULL
         OR EXISTS (SELECT FROM labellings AS newer
                     WHERE newer.sandbox_id = :sandbox_id
                       AND newer.organisation_id = :organisation_id
-                      AND newer.engine_version = labellings.engine_version
                       AND newer.commit_number > labellings.commit_number
+                      AND (newer.engine_version = labellings.engine_version
+                           OR newer.id > labellings.id)
                       AND newer.discarded IS NULL))
    AND NOT EXISTS (SELECT FROM home_files WHERE labelling_key = labellings.key)
    AND NOT EXISTS (SELECT FROM jobs

@@ -113,3 +113,12 @@ async def test_older_labellings_go_with_their_files_unless_another_export_may_re
     assert await store.newest(scope, 7, engine_version="1") is None
     discarded = {row["key"] for row in await db.fetch("SELECT key FROM discarded_files")}
     assert discarded == {"labels-5", "labels-7"}
+
+
+async def test_labellings_of_an_engine_that_was_replaced_go_too(store, db, scope):
+    job = await a_job(db, scope)
+    await store.save(scope, a_labelling(1, version="1"), job_id=job.id)
+    await store.save(scope, a_labelling(2, version="2"), job_id=job.id)
+    assert await store.newest(scope, 9, engine_version="1") is None
+    assert await store.newest(scope, 9, engine_version="2") is not None
+    assert [row["key"] for row in await db.fetch("SELECT key FROM discarded_files")] == ["labels-1"]
