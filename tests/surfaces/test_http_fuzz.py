@@ -29,6 +29,9 @@ from tests.surfaces.client import headers_for
 
 REQUESTS = int(os.environ.get("HTTP_FUZZ_REQUESTS", "400"))
 SEED = int(os.environ.get("HTTP_FUZZ_SEED", "1"))
+#: The longest any answer may take; slow peers are cut off a good deal earlier. In the suite the
+#: machine does other things besides.
+MOST_SECONDS = 5 if "HTTP_FUZZ_REQUESTS" in os.environ else PATIENCE_SECONDS
 AT_ONCE = 8
 
 METHODS = [b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"]
@@ -272,10 +275,10 @@ async def test_nothing_that_can_be_sent_breaks_the_service_or_keeps_it_waiting(
         for number in numbers:
             pieces = Bender(SEED * 1_000_000 + number, headers).pieces()
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(MOST_SECONDS):
                     answer = await exchange(port, pieces)
             except TimeoutError:
-                pytest.fail(f"no end within {PATIENCE_SECONDS} s, seed {SEED}, request {number}")
+                pytest.fail(f"no end within {MOST_SECONDS} s, seed {SEED}, request {number}")
             broken = re.search(rb"HTTP/1\.[01] (500|501|502|504) ", answer)
             assert not broken, f"seed {SEED}, request {number}: {answer[:500]!r}"
 
