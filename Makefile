@@ -25,7 +25,7 @@ check: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	@$(RUN) pytest $(SIDE_BY_SIDE)
+	@$(RUN) pytest $(SIDE_BY_SIDE) --durations 15
 
 # Thousands of calls made up from openapi.yaml, of broken requests, and of broken files:
 # FUZZ_EXAMPLES, HTTP_FUZZ_REQUESTS and FUZZ_INPUTS say how many for each operation, in all, and
