@@ -11,13 +11,16 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from service.engine.ranking import Bools
+from service.engine.ranking import Bools, Ints
 
 #: Stars, chains and small circles are joined by then, however many there are.
 ROUNDS = 6
+#: From one number to a smaller one so many times; whoever has not arrived by then is far from it.
+STEPS = 4
 
 #: Numbers of identities: 32 bits as long as they suffice.
 Numbers = npt.NDArray[np.integer]
+Sizes = npt.NDArray[np.int32]
 
 
 def number_type(count: int) -> np.dtype[np.integer]:
@@ -33,70 +36,83 @@ class Components:
     """
 
     def __init__(self, count: int) -> None:
-        #: Of each identity, the smallest number of its component.
-        self.smallest: Numbers = np.arange(count, dtype=number_type(count))
+        #: Of each identity, a number of its component that is no larger than it: itself, where it
+        #: is the smallest that is known.
+        self._least: Numbers = np.arange(count, dtype=number_type(count))
 
-    def join(self, ends: Numbers, other_ends: Numbers) -> None:
+    def join(self, ends: Ints, other_ends: Ints) -> None:
         """Take links, given by the numbers of their ends."""
-        here, there = self.smallest[ends], self.smallest[other_ends]
-        is_news = here != there
-        here, there = here[is_news], there[is_news]
-        if not len(here):
-            return
-        is_joined = np.zeros(len(self.smallest), np.bool_)
-        is_joined[here] = is_joined[there] = True
-        roots = np.flatnonzero(is_joined)
-        place = np.empty_like(self.smallest)
-        place[roots] = np.arange(len(roots))
-        least = _least(place[here], place[there], len(roots))
-        self.smallest[roots] = roots[least]
-        self.smallest = self.smallest[self.smallest]
+        here, there = self._roots(ends), self._roots(other_ends)
+        for _ in range(ROUNDS):
+            apart = np.flatnonzero(here != there)
+            if not len(apart):
+                return
+            here, there = here.take(apart), there.take(apart)
+            larger, smaller = np.maximum(here, there), np.minimum(here, there)
+            # Of several smaller ones the least is taken; the others are joined in another round.
+            np.minimum.at(self._least, larger, smaller.astype(self._least.dtype))
+            here, there = self._roots(larger), self._roots(smaller)
+        self._join_rest(here, there)
 
-    def sizes(self) -> Numbers:
-        """Count for each identity the identities of its component, itself included."""
-        counts = np.bincount(self.smallest, minlength=len(self.smallest))
-        sizes: Numbers = counts.astype(self.smallest.dtype)[self.smallest]
-        return sizes
+    @property
+    def smallest(self) -> Numbers:
+        """Give of each identity the smallest number of its component."""
+        self._follow()
+        return self._least
 
-    def representatives(self, is_main: Bools) -> Numbers:
-        """Choose for each identity the one that stands for its component.
+    def profiles(self, is_main: Bools) -> Profiles:
+        """Choose for each component the identity that stands for it.
 
         That is the smallest that ``is_main`` marks, so that most rows need not move; in a
         component where it marks none, the smallest.
         """
-        chosen = np.arange(len(self.smallest), dtype=self.smallest.dtype)
+        smallest = self.smallest
+        chosen = np.arange(len(smallest), dtype=smallest.dtype)
         main = np.flatnonzero(is_main)[::-1]
-        chosen[self.smallest[main]] = main  # the last assignment stays: the smallest
-        representatives: Numbers = chosen[self.smallest]
-        return representatives
+        chosen[smallest.take(main)] = main  # the last assignment stays: the smallest
+        counts = np.bincount(smallest, minlength=len(smallest)).astype(np.int32)
+        return Profiles(smallest, chosen, counts)
+
+    def _roots(self, numbers: Ints) -> Ints:
+        """Follow some numbers to the end: to ones that stand for themselves."""
+        found = self._least.take(numbers).astype(np.int64)
+        for _ in range(STEPS):
+            further = self._least.take(found).astype(np.int64)
+            if np.array_equal(further, found):
+                return found
+            found = further
+        self._follow()
+        return self._least.take(numbers).astype(np.int64)
+
+    def _follow(self) -> None:
+        """Follow all numbers to the end, twice as far each time."""
+        while True:
+            further = self._least.take(self._least)
+            if np.array_equal(further, self._least):
+                return
+            self._least = further
+
+    def _join_rest(self, here: Ints, there: Ints) -> None:
+        """Join roots in whatever way they are linked."""
+        roots = np.unique(np.concatenate([here, there]))
+        if not len(roots):
+            return
+        ends = np.searchsorted(roots, here), np.searchsorted(roots, there)
+        graph = coo_array((np.ones(len(here), np.int8), ends), (len(roots), len(roots)))
+        count, component = connected_components(graph, directed=False)
+        first = np.empty(count, np.int64)
+        first[component[::-1]] = roots[::-1]  # the last assignment stays: the smallest
+        self._least[roots] = first[component]
 
 
-def _least(here: Numbers, there: Numbers, count: int) -> Numbers:
-    """Give for each number below ``count`` the least of its component; links are between others.
+class Profiles:
+    """Which identity stands for the component of each, and how many identities that has."""
 
-    In each round every number that is linked with a smaller one takes the least of these, and
-    what that one took in turn. Nearly always two or three rounds leave nothing to join.
-    """
-    least: Numbers = np.arange(count, dtype=here.dtype)
-    for _ in range(ROUNDS):
-        np.minimum.at(least, np.maximum(here, there), np.minimum(here, there))
-        least = _followed(least)
-        here, there = least[here], least[there]
-        is_apart = here != there
-        here, there = here[is_apart], there[is_apart]
-        if not len(here):
-            return least
-    graph = coo_array((np.ones(len(here), np.int8), (here, there)), (count, count))
-    component_count, component = connected_components(graph, directed=False)
-    first = np.empty(component_count, here.dtype)
-    first[component[::-1]] = np.arange(count, dtype=here.dtype)[::-1]  # the last assignment stays
-    return first[component][least]
+    def __init__(self, smallest: Numbers, chosen: Numbers, sizes: Sizes) -> None:
+        """Take of each identity the smallest of its component, and the rest by that number."""
+        self._smallest, self._chosen, self._sizes = smallest, chosen, sizes
 
-
-def _followed(least: Numbers) -> Numbers:
-    """Follow each number to the end: to one that stands for itself."""
-    while True:
-        further = least[least]
-        if np.array_equal(further, least):
-            return least
-        least = further
+    def of(self, identities: slice) -> tuple[Ints, Sizes]:
+        """Give for some identities the one that stands for theirs, and its size."""
+        smallest = self._smallest[identities].astype(np.int64)
+        return self._chosen.take(smallest).astype(np.int64), self._sizes.take(smallest)

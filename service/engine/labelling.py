@@ -8,7 +8,7 @@ on disk; see :mod:`~service.engine.link_ends`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
-from service.engine.identity import Components, Numbers
+from service.engine.identity import Components, Profiles
 from service.engine.labels import (
     IDENTITY_COUNT,
     IS_MAIN,
@@ -28,8 +28,8 @@ from service.engine.labels import (
     keys_of,
 )
 from service.engine.lanes import in_order
-from service.engine.link_ends import LinkEnds, NumberedEnds, depth_within
-from service.engine.orders import GONE, NewLabelling
+from service.engine.link_ends import LinkEnds, Links, NumberedEnds, depth_within
+from service.engine.orders import NewLabelling
 from service.engine.ranking import Bools, Finder, Keys, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
@@ -43,6 +43,8 @@ from service.engine.store_files import (
 from service.storage.files import Files
 
 _OTHER = ("other_hi", "other_lo")
+_LINK = (KEY_HI, KEY_LO, SOURCE, *_OTHER)
+_LABEL = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO)
 
 
 class Labeller:
@@ -86,14 +88,13 @@ class Labeller:
         ):
             depth = depth_within(self._end_count(), self._budget_bytes // threads)
             ends = LinkEnds(scratch, depth, pool, threads)
-            for keys, others in self._known_links():
-                ends.add(keys, others)
+            ends.take(self._known_links)
             numbered = ends.numbered()
             components = Components(numbered.identity_count)
             for here, there in numbered.portions():
                 components.join(here, there)
             is_main = self._marked(numbered, depth, pool)
-            representative, size = components.representatives(is_main), components.sizes()
+            profiles = components.profiles(is_main)
             del components
             file_depth = max(depth, depth_for(numbered.identity_count * ROW_BYTES))
             with (
@@ -102,8 +103,7 @@ class Labeller:
             ):
 
                 def rows_of(bucket: int) -> pa.Table:
-                    rows = numbered.numbers(bucket)
-                    return _rows(numbered, bucket, representative[rows], size[rows], is_main[rows])
+                    return _rows(numbered, bucket, profiles, is_main)
 
                 for rows in in_order(pool, rows_of, range(1 << depth), threads - 1):
                     writer.write_sorted(rows)
@@ -117,18 +117,15 @@ class Labeller:
             main_dataset_id=self._main_dataset_id,
         )
 
-    def _known_links(self) -> Iterator[tuple[Keys, Keys]]:
+    def _known_links(self) -> list[Links]:
+        """Open whatever tells links, for one thread."""
+        links: list[Links] = []
         if self._saved is not None:
-            saved = StoreFile(self._files.open(self._saved.key))
-            for group in range(len(saved.layout.prefixes)):
-                rows = saved.read_group(group, (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO))
-                yield keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
+            links.append(_SavedLinks(StoreFile(self._files.open(self._saved.key))))
         for number in self._links:
             file = StoreFile(self._files.open(self._snapshot.files[number].key))
-            for group in range(len(file.layout.prefixes)):
-                rows = file.read_group(group, (KEY_HI, KEY_LO, SOURCE, *_OTHER))
-                is_there = self._snapshot.sources(number, rows) != GONE
-                yield keys_of(rows).at(is_there), keys_of(rows, *_OTHER).at(is_there)
+            links.append(_StoredLinks(file, number, self._snapshot))
+        return links
 
     def _end_count(self) -> int:
         count = sum(self._snapshot.files[n].row_count for n in self._links)
@@ -154,7 +151,7 @@ class Labeller:
         if self._saved is not None and self._is_main_known:
             saved = StoreFile(self._files.open(self._saved.key))
         for bucket in buckets:
-            identities = numbered.keys[bucket]
+            identities = numbered.keys(bucket)
             marks = is_main[numbered.numbers(bucket)]
             _mark(marks, identities, main, bucket, depth)
             if saved is None:
@@ -183,16 +180,46 @@ def _mark(
             marks[found[found >= 0]] = True
 
 
-def _rows(
-    numbered: NumberedEnds, bucket: int, representative: Numbers, size: Numbers, is_main: Bools
-) -> pa.Table:
-    identity, profile = numbered.keys[bucket], numbered.keys_at(representative)
+class _SavedLinks:
+    """What a labelling says, as links between its identities and who stands for them."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+
+    def under(self, prefix: int, depth: int) -> tuple[Keys, Keys]:
+        rows = self._file.worded_slice(prefix, depth, _LABEL)
+        return keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
+
+    def let_go(self) -> None:
+        self._file.let_go()
+
+
+class _StoredLinks:
+    """The links of one file of a snapshot."""
+
+    def __init__(self, file: StoreFile, number: int, snapshot: Snapshot) -> None:
+        self._file, self._number, self._snapshot = file, number, snapshot
+
+    def under(self, prefix: int, depth: int) -> tuple[Keys, Keys]:
+        rows = self._file.worded_slice(prefix, depth, _LINK)
+        near, far = keys_of(rows), keys_of(rows, *_OTHER)
+        is_there = self._snapshot.present(self._number, rows)
+        return (near, far) if is_there is None else (near.at(is_there), far.at(is_there))
+
+    def let_go(self) -> None:
+        self._file.let_go()
+
+
+def _rows(numbered: NumberedEnds, bucket: int, profiles: Profiles, is_main: Bools) -> pa.Table:
+    within = numbered.numbers(bucket)
+    number, size = profiles.of(within)
+    identity, profile = numbered.keys(bucket), numbered.keys_at(number)
     columns = {
-        KEY_HI: np.ascontiguousarray(identity.hi),
-        KEY_LO: np.ascontiguousarray(identity.lo),
+        KEY_HI: identity.hi,
+        KEY_LO: identity.lo,
         PROFILE_HI: profile.hi,
         PROFILE_LO: profile.lo,
-        IDENTITY_COUNT: size.astype(np.int32),
-        IS_MAIN: is_main,
+        IDENTITY_COUNT: size,
+        IS_MAIN: is_main[within],
     }
     return pa.table({name: pa.array(column) for name, column in columns.items()}, schema=SCHEMA)

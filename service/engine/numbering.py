@@ -17,7 +17,7 @@ import pyarrow as pa
 from catalog.store_files import StoreFileKind
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.numbers import GIVEN, MERGED, NUMBER, ROW_BYTES, SCHEMA
-from service.engine.orders import GONE, NewNumbering
+from service.engine.orders import NewNumbering
 from service.engine.ranking import Bools, Finder, Ints, Keys, distinct, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
@@ -33,18 +33,22 @@ from service.storage.files import Files
 #: Readers of JSON everywhere know whole numbers below this exactly.
 NUMBER_LIMIT = 1 << 53
 
+_OWNER = (KEY_HI, KEY_LO, SOURCE)
+_LABEL = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO)
+
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """All identities under a prefix, ascending, the arrays parallel."""
+    """All identities under a prefix, ascending; what the arrays say of places are those in keys."""
 
     keys: Keys
-    #: A row or a link of the snapshot has it.
-    is_present: Bools
-    #: Linked with another identity; then its profile is represented by ``profile``.
-    is_linked: Bools
+    #: Places of those that are linked with another identity, ascending.
+    linked: Ints
+    #: Of each linked one, who represents its profile.
     profile: Keys
-    #: The number that was given to it before; 0 when none was.
+    #: Places of the others that a row of the snapshot has, ascending.
+    alone: Ints
+    #: By key, the number that was given to it before; 0 when none was.
     given: Ints
 
 
@@ -67,11 +71,11 @@ class _Linked:
         numbers: Ints = self.numbers[self._finder.places(profiles)]
         return numbers
 
-    def next_are_new(self, count: int) -> Bools:
-        """Say of so many profiles, in their order, whether their number was given just now."""
+    def next(self, count: int) -> tuple[Ints, Bools]:
+        """Give the numbers of so many profiles, in their order, and which were given just now."""
         first = self.before
         self.before += count
-        return self.is_new[first : self.before]
+        return self.numbers[first : self.before], self.is_new[first : self.before]
 
 
 class Numberer:
@@ -134,32 +138,42 @@ class Numberer:
                     file.let_go()
 
     def _owners_under(self, prefix: int, number: int, file: StoreFile) -> Keys:
-        rows = file.slice(prefix, self._depth, (KEY_HI, KEY_LO, SOURCE))
-        is_there = self._snapshot.sources(number, rows) != GONE
-        return keys_of(rows).at(is_there) if not is_there.all() else keys_of(rows)
+        rows = file.worded_slice(prefix, self._depth, _OWNER)
+        is_there = self._snapshot.present(number, rows)
+        return keys_of(rows) if is_there is None else keys_of(rows).at(is_there)
+
+    def _linked_under(self, prefix: int) -> tuple[Keys, Keys]:
+        """Give the linked identities under a prefix, and of each who represents its profile."""
+        if self._labels is None:
+            return Keys.none(), Keys.none()
+        labels = self._labels.slice(prefix, self._depth, _LABEL)
+        return keys_of(labels), keys_of(labels, PROFILE_HI, PROFILE_LO)
+
+    def _known_under(self, prefix: int) -> tuple[Keys, Ints]:
+        """Give the identities under a prefix that a number was given to, and these."""
+        if self._known is None:
+            return Keys.none(), np.empty(0, np.int64)
+        rows = self._known.slice(prefix, self._depth, (KEY_HI, KEY_LO, GIVEN))
+        given = rows.column(GIVEN).to_numpy()
+        return keys_of(rows).at(given > 0), given[given > 0]
 
     def _slice(self, prefix: int, owners: list[Keys]) -> _Slice:
-        linked, profile = Keys.none(), Keys.none()
-        if self._labels is not None:
-            columns = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO)
-            labels = self._labels.slice(prefix, self._depth, columns)
-            linked, profile = keys_of(labels), keys_of(labels, PROFILE_HI, PROFILE_LO)
-        known, given = Keys.none(), np.empty(0, np.int64)
-        if self._known is not None:
-            rows = self._known.slice(prefix, self._depth, (KEY_HI, KEY_LO, GIVEN))
-            given = rows.column(GIVEN).to_numpy()
-            known, given = keys_of(rows).at(given > 0), given[given > 0]
-        keys, number = distinct(Keys.joined([linked, *owners, known]))
-        is_present = np.zeros(len(keys), np.bool_)
-        is_present[number[: len(number) - len(known)]] = True
-        is_linked = np.zeros(len(keys), np.bool_)
-        at = number[: len(linked)]
-        is_linked[at] = True
-        stands = Keys(keys.hi.copy(), keys.lo.copy())
-        stands.hi[at], stands.lo[at] = profile.hi, profile.lo
+        linked, profile = self._linked_under(prefix)
+        known, given = self._known_under(prefix)
+        # Many owners are linked, and each has rows in many files. To look them up among those that
+        # are linked, and sorted already, is cheaper than to sort all of them once more.
+        sought = Keys.joined([*owners, known])
+        found = Finder(linked).places(sought)
+        apart = np.flatnonzero(found < 0)
+        others, number = distinct(sought.at(apart))
+        keys, of_linked, of_others = _as_one(linked, others)
+        place = of_linked.take(found, mode="clip") if len(linked) else found
+        place[apart] = of_others.take(number)
         own = np.zeros(len(keys), np.int64)
-        own[number[len(number) - len(known) :]] = given
-        return _Slice(keys, is_present, is_linked, stands, own)
+        own[place[len(place) - len(known) :]] = given
+        alone = np.zeros(len(others), np.bool_)
+        alone[number[: np.searchsorted(apart, len(place) - len(known))]] = True
+        return _Slice(keys, of_linked, profile, of_others[alone], own)
 
     def _number_linked(self) -> _Linked:
         """Number the profiles of several identities: by their smallest number, else by a new one.
@@ -168,12 +182,12 @@ class Numberer:
         """
         representatives, profiles, given = [], [], []
         for prefix in range(1 << self._depth):
-            each = self._slice(prefix, [])
-            stands = each.is_linked & _same(each.keys, each.profile)
-            representatives.append(each.keys.at(stands))
-            has_number = each.is_linked & (each.given > 0)
-            profiles.append(each.profile.at(has_number))
-            given.append(each.given[has_number])
+            linked, profile = self._linked_under(prefix)
+            representatives.append(linked.at(_same(linked, profile)))
+            known, own = self._known_under(prefix)
+            at = places(known, linked)
+            profiles.append(profile.at(at[at >= 0]))
+            given.append(own[at >= 0])
         all_profiles = Keys.joined(representatives)
         numbers = np.full(len(all_profiles), NUMBER_LIMIT)
         at = places(Keys.joined(profiles), all_profiles)
@@ -183,15 +197,16 @@ class Numberer:
         return _Linked(all_profiles, numbers, is_new)
 
     def _numbered(self, each: _Slice, linked: _Linked) -> pa.Table:
-        numbers, given = np.zeros(len(each.keys), np.int64), each.given.copy()
-        numbers[each.is_linked] = linked.of(each.profile.at(each.is_linked))
-        stands = np.flatnonzero(each.is_linked & _same(each.keys, each.profile))
-        is_new = stands[linked.next_are_new(len(stands))]
-        given[is_new] = numbers[is_new]
-        alone = each.is_present & ~each.is_linked
-        numbers[alone] = each.given[alone]
-        is_new = np.flatnonzero(alone & (each.given == 0))
-        numbers[is_new] = given[is_new] = self._new(len(is_new))
+        numbers, given = np.zeros(len(each.keys), np.int64), each.given
+        stands = _same(each.keys.at(each.linked), each.profile)
+        representatives, strays = each.linked[stands], np.flatnonzero(~stands)
+        numbers[representatives], is_new = linked.next(len(representatives))
+        numbers[each.linked[strays]] = linked.of(each.profile.at(strays))
+        is_given = representatives[is_new]
+        given[is_given] = numbers[is_given]
+        is_given = each.alone[given[each.alone] == 0]
+        given[is_given] = self._new(len(is_given))
+        numbers[each.alone] = given[each.alone]
         columns = {KEY_HI: each.keys.hi, KEY_LO: each.keys.lo, NUMBER: numbers, GIVEN: given}
         return pa.table({name: pa.array(column) for name, column in columns.items()}, SCHEMA)
 
@@ -223,6 +238,24 @@ def _ended(rows: pa.Table) -> pa.Table:
     numbers, given = rows.column(NUMBER).to_numpy(), rows.column(GIVEN).to_numpy()
     ended = (given > 0) & (numbers > 0) & (given != numbers)
     return pa.table({"merged_gio_id": given[ended], "gio_id": numbers[ended]})
+
+
+def _as_one(one: Keys, other: Keys) -> tuple[Keys, Ints, Ints]:
+    """Merge keys that ascend, of which none is in both; also give where those of each are then."""
+    if not len(other):
+        return one, np.arange(len(one)), np.empty(0, np.int64)
+    at = np.searchsorted(one.hi, other.hi)
+    if len(one) and (one.hi.take(at, mode="clip") == other.hi).any():
+        keys, place = distinct(Keys.joined([one, other]))
+        return keys, place[: len(one)], place[len(one) :]
+    of_other = at + np.arange(len(other))
+    is_one = np.ones(len(one) + len(other), np.bool_)
+    is_one[of_other] = False
+    of_one = np.flatnonzero(is_one)
+    keys = Keys(np.empty(len(is_one), np.uint64), np.empty(len(is_one), np.uint64))
+    for half, ones, others in ((keys.hi, one.hi, other.hi), (keys.lo, one.lo, other.lo)):
+        half[of_one], half[of_other] = ones, others
+    return keys, of_one, of_other
 
 
 def _same(one: Keys, other: Keys) -> Bools:

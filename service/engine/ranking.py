@@ -22,7 +22,8 @@ Sortable = npt.NDArray[np.integer] | Bools
 _WORD = 64
 _MOST_INT32 = np.iinfo(np.int32).max
 
-#: Of so many times fewer numbers than they are looked for among, each is searched for.
+#: Of so many times fewer numbers than they are looked for among, each is searched for; unless as
+#: many were asked about before, so that an index would have paid.
 FEW = 4
 #: Numbers in one bucket that are looked at one by one: by then hashes have all been found.
 LOOKS = 4
@@ -37,7 +38,9 @@ class Keys:
 
     def at(self, rows: Sortable) -> Self:
         """Give the keys at some positions, or those that a mask keeps."""
-        return self.__class__(self.hi[rows], self.lo[rows])
+        if rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)
+        return self.__class__(self.hi.take(rows), self.lo.take(rows))
 
     @classmethod
     def none(cls) -> Self:
@@ -126,25 +129,33 @@ def distinct(keys: Keys) -> tuple[Keys, Ints]:
 
     Rows that repeat the key of the row before them cost next to nothing.
     """
-    heads = run_starts(keys.hi, keys.lo)
-    runs = keys.at(heads)
-    order = _ascending(runs)
-    hi, lo = runs.hi[order], runs.lo[order]
-    starts = run_starts(hi, lo)
+    is_head = changes(keys)
+    heads = np.flatnonzero(is_head)
+    are_heads = len(heads) == len(keys)
+    order, runs = _ascending(keys if are_heads else keys.at(heads))
+    is_first = changes(runs)
     numbers = np.empty(len(heads), np.int64)
-    numbers[order] = run_numbers(starts, len(order))
-    repeats = np.diff(heads, append=len(keys))
-    return Keys(hi[starts], lo[starts]), np.repeat(numbers, repeats)
+    numbers[order] = np.cumsum(is_first) - 1
+    known = runs.at(np.flatnonzero(is_first))
+    return known, numbers if are_heads else numbers.take(np.cumsum(is_head) - 1)
 
 
-def _ascending(keys: Keys) -> Ints:
-    """Give the positions that sort keys.
+def changes(keys: Keys) -> Bools:
+    """Say of each key whether it differs from the one before it."""
+    differs = np.ones(len(keys), np.bool_)
+    np.not_equal(keys.hi[1:], keys.hi[:-1], out=differs[1:])
+    differs[1:] |= keys.lo[1:] != keys.lo[:-1]
+    return differs
+
+
+def _ascending(keys: Keys) -> tuple[Ints, Keys]:
+    """Give the positions that sort keys, and these sorted.
 
     Keys are hashes: their leading bits nearly always tell them apart, and leave room in a word
     for the position. Where they did not, or halves agree, it is done again the slow way.
     """
     if len(keys) <= 1:
-        return np.arange(len(keys))
+        return np.arange(len(keys)), keys
     width = (len(keys) - 1).bit_length()
     packed = keys.hi - keys.hi.min()
     shift = max(0, int(packed.max()).bit_length() + width - _WORD)
@@ -153,11 +164,19 @@ def _ascending(keys: Keys) -> Ints:
     packed |= np.arange(len(keys), dtype=np.uint64)
     packed.sort()
     packed &= np.uint64((1 << width) - 1)
-    order = packed.view(np.int64)
-    hi, lo = keys.hi[order], keys.lo[order]
-    is_before = hi[1:] < hi[:-1]
-    is_before |= (hi[1:] == hi[:-1]) & (lo[1:] < lo[:-1])
-    return np.lexsort((keys.lo, keys.hi)) if is_before.any() else order
+    order: Ints = packed.view(np.int64)
+    ascending = keys.at(order)
+    if do_ascend(ascending):
+        return order, ascending
+    order = np.lexsort((keys.lo, keys.hi))
+    return order, keys.at(order)
+
+
+def do_ascend(keys: Keys) -> bool:
+    """Say whether no key is smaller than the one before it."""
+    is_before = keys.hi[1:] < keys.hi[:-1]
+    is_same = np.flatnonzero(keys.hi[1:] == keys.hi[:-1])
+    return not (is_before.any() or (keys.lo[is_same + 1] < keys.lo[is_same]).any())
 
 
 def grouped(numbers: Ints, keys: Keys) -> Ints:
@@ -262,7 +281,7 @@ class Finder:
         """
         among = self.among.hi
         self._asked += len(wanted)
-        if FEW * self._asked < len(among):
+        if FEW * len(wanted) < len(among) and self._asked < len(among):
             return np.minimum(np.searchsorted(among, wanted), len(among) - 1)
         if self._starts is None:
             self._starts = self._counted()

@@ -74,6 +74,13 @@ class Snapshot:
         source: Ints = numbering[rows.column(SOURCE).to_numpy()]
         return source
 
+    def present(self, number: int, rows: pa.Table) -> Bools | None:
+        """Say which rows of a file are there; None when all are. Read as :meth:`sources` says."""
+        if not self.files[number].sources:
+            return None
+        is_there = self.sources(number, rows) != GONE
+        return None if is_there.all() else is_there
+
     def all(self, kind: StoreFileKind) -> list[int]:
         """Name all files of a kind."""
         return [n for n, file in enumerate(self.files) if file.kind is kind]

@@ -30,14 +30,15 @@ def members(links):
 @given(links, st.sets(nodes))
 def test_a_component_is_represented_by_its_smallest_main_identity_else_its_smallest(links, main):
     is_main = np.isin(np.arange(NODES), list(main))
-    chosen = components(links).representatives(is_main)
+    chosen, _ = components(links).profiles(is_main).of(slice(0, NODES))
     for node, group in enumerate(members(links)):
         assert chosen[node] == min(main & set(group) or group)
 
 
 @given(links)
 def test_each_identity_knows_how_many_its_component_has(links):
-    assert components(links).sizes().tolist() == [len(group) for group in members(links)]
+    _, sizes = components(links).profiles(np.zeros(NODES, np.bool_)).of(slice(0, NODES))
+    assert sizes.tolist() == [len(group) for group in members(links)]
 
 
 @given(st.lists(links, max_size=5), st.randoms())
