@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -88,12 +89,8 @@ def _version(name: str) -> str:
 
 def _print(report: dict[str, Any]) -> None:
     for topic in ("versions", "service", "data", "database", "settings"):
-        click.secho(topic, bold=True)
-        for name, value in (report[topic] or {"": "none runs here"}).items():
-            click.echo(f"  {name:<42}{_short(value)}")
-    click.secho("files", bold=True)
-    for name, value in (report["files"] or {"": "not compared: migrate first"}).items():
-        click.echo(f"  {name:<42}{_short(value)}")
+        _print_topic(topic, report[topic] or {"": "none runs here"})
+    _print_topic("files", report["files"] or {"": "not compared: migrate first"})
     click.secho("last sweep", bold=True)
     swept = report["last_sweep"]
     click.echo(f"  {swept['ended_at']:%F %T} by {swept['actor']}" if swept else "  none yet")
@@ -104,6 +101,13 @@ def _print(report: dict[str, Any]) -> None:
         click.secho("nothing wrong was found", fg="green")
     for complaint in report["complaints"]:
         click.secho(complaint, fg="red")
+
+
+def _print_topic(topic: str, values: Mapping[str, object]) -> None:
+    click.secho(topic, bold=True)
+    width = max(map(len, values))
+    for name, value in values.items():
+        click.echo(f"  {name:<{width}}  {_short(value)}")
 
 
 def _short(value: object) -> str:
