@@ -20,6 +20,11 @@ class SigningKey:
     private_jwk: dict[str, Any] = field(repr=False)
     age: timedelta
 
+    @property
+    def public_jwk(self) -> dict[str, Any]:
+        """What verifies: read a thousand times as fast as the other half, and no secret."""
+        return {name: self.private_jwk[name] for name in ("kty", "n", "e")}
+
 
 class SigningKeyStore:
     """Key pairs by age. The newest signs; all that are not retired verify."""

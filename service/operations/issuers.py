@@ -154,7 +154,7 @@ class OwnKeys:
         if is_stale or kid not in self._known:
             async with self._database.transaction() as db:
                 published = await SigningKeyStore(db).published()
-            self._known = {key.kid: RSAKey.import_key(key.private_jwk) for key in published}
+            self._known = {key.kid: RSAKey.import_key(key.public_jwk) for key in published}
             self._asked_at = time.monotonic()
         return self._known
 

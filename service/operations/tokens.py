@@ -108,15 +108,7 @@ class Tokens:
         """Every public key a living token may be signed with, the newest first."""
         async with self._database.transaction() as db:
             keys = await SigningKeyStore(db).published()
-        return [
-            {
-                **RSAKey.import_key(key.private_jwk).as_dict(private=False),
-                "kid": key.kid,
-                "use": "sig",
-                "alg": ALGORITHM,
-            }
-            for key in keys
-        ]
+        return [{**key.public_jwk, "kid": key.kid, "use": "sig", "alg": ALGORITHM} for key in keys]
 
     async def _newest(self) -> tuple[str, RSAKey]:
         """The key that signs now: read, or made when there is none or it has signed long enough."""
