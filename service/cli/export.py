@@ -129,7 +129,9 @@ def export(
     async def work() -> Exported:
         async with Service.connect(access()) as service:
             console = messages()
-            id = job_id if job_id is not None else await _submit(service, wanted)
+            id = job_id
+            if id is None:
+                id = await submit(service, wanted, console, cancel_on_interrupt=cancel_on_interrupt)
             job = await follow(service, id, console, cancel_on_interrupt=cancel_on_interrupt)
             exports.must_have_succeeded(job)
             target = folder or Path(f"profile-export-{id}")
@@ -142,24 +144,39 @@ def export(
         show(exported, results())
 
 
-async def _submit(service: Service, wanted: Mapping[str, Any]) -> int:
+async def submit(
+    service: Service,
+    wanted: Mapping[str, Any],
+    console: Console,
+    *,
+    cancel_on_interrupt: bool = False,
+) -> int:
+    """Submit a job. Its answer is waited for when that is interrupted: the job may be there."""
+    order = await _order(service, wanted)
+    submitting = asyncio.ensure_future(exports.submit(service, order))
+    try:
+        job = await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        id = int((await submitting)["id"])
+        await _leave(service, id, console, is_cancelled=cancel_on_interrupt)
+        raise
+    return int(job["id"])
+
+
+async def _order(service: Service, wanted: Mapping[str, Any]) -> exports.Wanted:
     policy = wanted["merge_policy_id"]
     if wanted["graph"]:
         policy = await exports.policy_for(service, IdentityGraph(wanted["graph"]))
     segment_ids = [(await segmentations.find(service, word))["id"] for word in wanted["segments"]]
-    job = await exports.submit(
-        service,
-        exports.Wanted(
-            dataset_id=wanted["dataset_id"] or await datasets.export_dataset(service),
-            fields=wanted["fields"],
-            event_fields=wanted["event_fields"],
-            merge_policy_id=policy,
-            segment_ids=tuple(segment_ids),
-            updated_after=wanted["since"],
-            with_empty_profiles=wanted["empty_profiles"],
-        ),
+    return exports.Wanted(
+        dataset_id=wanted["dataset_id"] or await datasets.export_dataset(service),
+        fields=wanted["fields"],
+        event_fields=wanted["event_fields"],
+        merge_policy_id=policy,
+        segment_ids=tuple(segment_ids),
+        updated_after=wanted["since"],
+        with_empty_profiles=wanted["empty_profiles"],
     )
-    return int(job["id"])
 
 
 async def follow(
@@ -182,14 +199,19 @@ async def follow(
 
             return await exports.follow(service, id, on_look=look)
     except asyncio.CancelledError:
-        if cancel_on_interrupt:
-            await service.delete(f"{exports.JOBS}/{id}")
-            console.print(f"export job {id} is cancelled")
-        else:
-            console.print(
-                f"export job {id} goes on. See `jobs show {id}`; fetch it with `export --job {id}`"
-            )
+        await _leave(service, id, console, is_cancelled=cancel_on_interrupt)
         raise
+
+
+async def _leave(service: Service, id: int, console: Console, *, is_cancelled: bool) -> None:
+    """Cancel a job that its follower was interrupted at, or say how to go on with it."""
+    if is_cancelled:
+        await service.delete(f"{exports.JOBS}/{id}")
+        console.print(f"export job {id} is cancelled")
+    else:
+        console.print(
+            f"export job {id} goes on. See `jobs show {id}`; fetch it with `export --job {id}`"
+        )
 
 
 async def download(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import click
 import pytest
+from rich.console import Console
 
 from catalog.batches import FileFormat
 from catalog.merge_policies import IdentityGraph
 from catalog.schemas import PROFILE_UNION
 from service.cli import batches, datasets, exports
 from service.cli.api import Refused
+from service.cli.export import submit
 from service.cli.jobs import _listed
 from service.cli.sources import Files, Source, find_files, identity
 from service.engine.inference import infer
@@ -218,3 +222,34 @@ async def test_jobs_are_listed_over_pages_by_status_and_cancelled(api, monkeypat
 async def test_an_unknown_job_is_refused_with_a_request_id(api):
     with pytest.raises(Refused, match=r"no export job 7 \(404, request \S+\)"):
         await exports.find(api, 7)
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_a_job_whose_submission_is_interrupted_is_told_of_all_the_same(
+    api, monkeypatch, is_cancelled
+):
+    """Whoever presses Ctrl-C before the answer has come would else know nothing of the job."""
+    send, sent, may_answer, said = exports.submit, asyncio.Event(), asyncio.Event(), io.StringIO()
+
+    async def send_and_wait(service, order):
+        job = await send(service, order)
+        sent.set()
+        await may_answer.wait()
+        return job
+
+    monkeypatch.setattr(exports, "submit", send_and_wait)
+    wanted = dict.fromkeys(("merge_policy_id", "graph", "dataset_id", "event_fields", "since"))
+    wanted |= {"segments": (), "fields": "", "empty_profiles": False}
+    submitting = asyncio.create_task(
+        submit(api, wanted, Console(file=said), cancel_on_interrupt=is_cancelled)
+    )
+    await sent.wait()
+    submitting.cancel()
+    await asyncio.sleep(0)
+    may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await submitting
+    (job,) = await _listed(api, None, 20)
+    assert job["status"] == ("CANCELLED" if is_cancelled else "NEW")
+    what = "is cancelled" if is_cancelled else "goes on"
+    assert f"export job {job['id']} {what}" in said.getvalue()

@@ -14,7 +14,8 @@ from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
 from service.cli import exports, main, segmentations
 from service.cli.api import Refused, Service
-from service.cli.export import _submit
+from service.cli.console import messages
+from service.cli.export import submit
 from service.cli.segments import _pointing_into
 from tests.builders import LEASE, WORKER
 
@@ -61,7 +62,7 @@ async def test_an_export_is_of_segments_by_whatever_they_are_called(api: Service
     made = [await define(api, name) for name in ("x", "y")]
     wanted = dict.fromkeys(("merge_policy_id", "graph", "dataset_id", "event_fields", "since"))
     wanted |= {"segments": ("x", made[1]["key"]), "fields": "", "empty_profiles": False}
-    job = await api.get(f"{exports.JOBS}/{await _submit(api, wanted)}")
+    job = await api.get(f"{exports.JOBS}/{await submit(api, wanted, messages())}")
     assert job["filter"]["segments"] == [{"segmentId": each["id"]} for each in made]
 
 
