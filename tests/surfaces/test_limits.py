@@ -108,8 +108,9 @@ async def narrow(
 
 
 async def test_a_client_that_calls_too_fast_is_told_when_to_come_back_and_others_are_not(
-    database: Database, settings: Settings, operations: Operations, scope: Scope
+    database: Database, settings: Settings, operations: Operations, scope: Scope, clock: Clock
 ):
+    assert clock.now  # stands still, however long calls take
     limits = LimitSettings.model_validate({"calls": 1})
     files = Files(settings.data.files_dir)
     slow = assembly.operations(database, files, settings.model_copy(update={"limit": limits}))
