@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,12 +17,13 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+import asyncpg
 import psutil
 
-#: The longest anything here may take on a machine that does something else besides.
-PATIENCE_SECONDS = 120
-POLL_SECONDS = 0.1
+from catalog.store.embedded import EmbeddedPostgres
+from tests.patience import PATIENCE_SECONDS
 
+POLL_SECONDS = 0.1
 
 COMMAND = [sys.executable, "-m", "service.cli"]
 
@@ -162,9 +164,28 @@ class Service:
         return answer
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes that the service runs."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [each for each in children if "work" in each.cmdline()]
+        """The worker processes that the service runs; what is about to become one is none yet."""
+        return [each for each in psutil.Process(self.process.pid).children() if _is_worker(each)]
+
+    def rows(self, question: str, *values: object) -> list[Any]:
+        """What the service's own database answers."""
+
+        async def ask() -> list[Any]:
+            where = EmbeddedPostgres(self.data_dir / "postgres").connection
+            connection = await asyncpg.connect(**where)
+            try:
+                return list(await connection.fetch(question, *values))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[1:4] == ["-m", "service.cli", "work"]
+    except psutil.Error:  # it has ended
+        return False
 
 
 @contextmanager

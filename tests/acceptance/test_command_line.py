@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.cli.exports import JOBS
-from tests.acceptance.service import COMMAND, PATIENCE_SECONDS, Service, running
+from tests.acceptance.service import COMMAND, Service, running
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture

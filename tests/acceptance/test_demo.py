@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.cli.demo_data import generate
-from tests.acceptance.service import COMMAND, PATIENCE_SECONDS
+from tests.acceptance.service import COMMAND
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = 500

@@ -20,8 +20,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.acceptance.service import PATIENCE_SECONDS, Service
+from tests.acceptance.service import Service
 from tests.acceptance.service import running as run_service
+from tests.patience import PATIENCE_SECONDS
 from tests.specification import FILE
 
 JOBS = Path(__file__).with_name("clients")

@@ -16,7 +16,6 @@ from aiohttp.test_utils import TestClient
 from service.operations.hash_ids import Noun
 from tests.acceptance.test_segments import files_of
 from tests.acceptance.workbench import (
-    PATIENCE,
     a_dataset,
     call,
     reach,
@@ -24,6 +23,7 @@ from tests.acceptance.workbench import (
     submit,
     working,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.surfaces.client import adobe, foreign, operations, running, settings
 from tests.surfaces.growingio import SCHEMAS, defined, foreign_gio, gio
 
@@ -71,7 +71,7 @@ async def ingested(adobe, defined, working):
 
 async def finished(gio, submitted, *, path="/v1/api", stage="FINISH"):
     """Poll until a job has ended, as clients do; return its result."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             result = await call(gio.get, f"{path}/job/result/{submitted['id']}")
             if result["stage"] in {"FINISH", "ERROR"}:
@@ -101,7 +101,7 @@ def lines(text):
 async def computed(gio, defined):
     path = f"{defined.of_space}/segment_profiles/{defined.segment}"
     await call(gio.post, f"{path}/computes")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if (await call(gio.get, path))["detector"]["stage"] == "FINISH":
                 return
@@ -358,7 +358,7 @@ async def test_the_list_of_one_space_is_hidden_from_another(gio, defined, scope)
 
 async def listed(gio, path, asked):
     """A page of users; one that takes longer than a call may is asked for again, as told."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             answer = await gio.get(path, params=asked)
             if answer.status != 503:

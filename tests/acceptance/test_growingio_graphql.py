@@ -21,7 +21,8 @@ from tests.acceptance.test_growingio_exports import (
     settings,
     working,
 )
-from tests.acceptance.workbench import PATIENCE, reach, send
+from tests.acceptance.workbench import reach, send
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = [
     "adobe",
@@ -47,7 +48,7 @@ async def ask(gio, query, **variables):
 async def result(gio, id):
     """Poll until a job has ended, as the client's own example does."""
     query = "query($id: String!) { jobResult(id: $id) { id stage uris jsonData } }"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found = (await ask(gio, query, id=id))["jobResult"]
             if found["uris"] or found["stage"] == "ERROR":

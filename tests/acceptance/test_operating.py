@@ -14,7 +14,8 @@ import pytest
 
 from catalog.store import accounts, binaries
 from catalog.store.embedded import EmbeddedPostgres
-from tests.acceptance.service import COMMAND, PATIENCE_SECONDS, Service, running
+from tests.acceptance.service import COMMAND, Service, running
+from tests.patience import PATIENCE_SECONDS
 
 RECORD = "https://ns.adobe.com/xdm/context/profile"
 BATCHES = "/data/foundation/catalog/batches"

@@ -12,8 +12,8 @@ from tests.chaos import evidence
 from tests.chaos.callers import Callers
 from tests.chaos.rig import Kept, running
 from tests.chaos.siege import enter, until_ready
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 180
 #: Leases of the default length: a machine that is busy with other tests loses none.
 ORDINARY = {"PROFILE_EXPORTS_WORKER_LEASE": "30", "PROFILE_EXPORTS_WORKER_HEARTBEAT": "1"}
 NO_ANSWER, UNAVAILABLE = 0, 503

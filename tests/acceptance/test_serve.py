@@ -10,13 +10,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
 import pytest
 
-from tests.acceptance.service import COMMAND, PATIENCE_SECONDS, POLL_SECONDS, Service, running
+from tests.acceptance.service import COMMAND, POLL_SECONDS, Service, running
+from tests.patience import PATIENCE_SECONDS
 
 SANDBOXES = "/data/foundation/sandbox-management/sandboxes"
 
@@ -48,15 +48,15 @@ def postmaster(service: Service) -> psutil.Process:
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=30)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
 
 
 def answers(url: str) -> bool:
     try:
-        with urlopen(url, timeout=5) as answer:
+        with urlopen(url, timeout=PATIENCE_SECONDS) as answer:
             return bool(answer.status == 200)
-    except URLError:
+    except OSError:  # also what is told by an answer, and a connection that is closed without one
         return False
 
 
@@ -85,7 +85,7 @@ def test_from_nothing_to_a_call_that_is_answered_and_an_end_in_order(data_dir: P
         }
         assert given["base_url"] == service.base_url
         assert service.call("GET", SANDBOXES)["sandboxes"][0]["name"] == given["sandbox"]
-        assert len(service.workers()) == 1
+        service.follow(SANDBOXES, lambda _: len(service.workers()) == 1)
         everyone = family(service)
         assert len(everyone) >= 3
     assert service.process.returncode == 0
@@ -133,6 +133,7 @@ def test_a_service_that_is_killed_leaves_nobody_behind_and_starts_again(data_dir
 
 def test_a_worker_and_a_database_that_are_killed_are_started_again(data_dir: Path):
     with running(data_dir) as service:
+        service.follow(SANDBOXES, lambda _: service.workers())
         (worker,) = service.workers()
         worker.kill()
         assert_gone([worker])

@@ -28,6 +28,7 @@ from tests.acceptance.workbench import (
     working,
 )
 from tests.builders import LEASE, WORKER
+from tests.patience import PATIENCE_SECONDS
 from tests.surfaces.client import adobe, operations, running
 from tests.surfaces.client import settings as usual_settings
 
@@ -83,7 +84,7 @@ async def until(db, is_true):
     """Wait for something that is so once a job has moved."""
     heard = asyncio.Event()
     await db.add_listener("jobs", lambda *_: heard.set())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await is_true():
             await heard.wait()
             heard.clear()

@@ -16,17 +16,20 @@ from catalog.jobs import WorkerId
 from catalog.schemas import PROFILE_CLASS, PROFILE_UNION
 from catalog.store.notices import Notices
 from service import assembly
+from service.engine.local import LocalRunner
 from service.storage.files import Files
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE = 60
 IMPORT = "/data/foundation/import/batches"
 EXPORT = "/data/foundation/export"
 REGISTRY = "/data/foundation/schemaregistry/tenant"
 
 
 @pytest.fixture
-def working(database, where, settings):
+def working(database, where, settings, monkeypatch):
     """Runs a worker with real engines for as long as the block lasts."""
+    # Of which most have one job: a spare engine would start for the one that never comes.
+    monkeypatch.setattr(LocalRunner, "stand_ready", lambda _: None)
 
     @asynccontextmanager
     async def run():
@@ -105,7 +108,7 @@ async def send(adobe, dataset_id, content, *, open_by=None, **asked):
 
 async def reach(adobe, path, status):
     """Ask until something has this status. There is no call that waits: clients poll."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             shown = await call(adobe.get, path)
             shown = shown.get(path.rpartition("/")[2], shown)

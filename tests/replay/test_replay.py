@@ -12,7 +12,8 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from tests.acceptance.workbench import PATIENCE, working
+from tests.acceptance.workbench import working
+from tests.patience import PATIENCE_SECONDS
 from tests.replay.exchanges import Exchange, Known, scenario
 from tests.replay.sheet import listed
 from tests.surfaces.client import HttpClient, adobe, operations, running, settings
@@ -61,7 +62,7 @@ def test_every_call_and_row_of_the_sheet_is_replayed():
 
 async def _replayed(adobe: HttpClient, exchange: Exchange, known: Known) -> list[str]:
     """Send a request, again and again if it says so; return what is wrong with its answer."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             answer = await _sent(adobe, exchange, known)
             differences = await _differences(answer, exchange, known)

@@ -39,7 +39,7 @@ def data_set(name: str, schema_id: str, tags: dict[str, list[str]]) -> str:
 
 
 def until(ask, is_over):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 180
     while not is_over(found := ask()):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
