@@ -49,6 +49,15 @@ def put(files: Files, content: bytes, path: str = "a") -> UploadedFile:
     return UploadedFile(path=path, key=file.key, size_bytes=len(content))
 
 
+def put_endless(files: Files) -> UploadedFile:
+    """A file that nobody comes to the end of reading."""
+    upload = put(files, b"{}")
+    path = files.root / upload.key
+    path.unlink()
+    os.mkfifo(path)
+    return upload
+
+
 def promotion(upload: UploadedFile, limits: Limits, **changes: Any) -> PromotionOrder:
     return PromotionOrder(
         folder="promoted",
@@ -93,8 +102,7 @@ async def test_a_promotion_that_takes_too_much_memory_is_ended_for_good(runner, 
 
 
 async def test_a_promotion_that_takes_too_long_is_ended_for_good(runner, files):
-    upload = put(files, lines(*({"name": str(n)} for n in range(200_000))))
-    answer = await last_answer(runner, promotion(upload, Limits(seconds=0.001)))
+    answer = await last_answer(runner, promotion(put_endless(files), Limits(seconds=0.001)))
     assert isinstance(answer, Failed)
     assert (answer.code, answer.is_final) == (TOO_SLOW, True)
 
@@ -113,7 +121,7 @@ async def test_a_child_that_gets_no_further_is_ended():
 
 async def test_a_look_at_files_is_ended_too(runner, files):
     order = PeekOrder(
-        uploads=(put(files, b"[" + b"1," * 100),),
+        uploads=(put_endless(files),),
         reading=Reading(format=FileFormat.JSON),
         row_count=1,
         limits=Limits(seconds=0.001),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import inf
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.builders import LEASE, WORKER, a_dataset, a_job
 MANY = 10_000
 #: A claim takes 2 ms where nothing else runs. Looking at all that waits took 60.
 SOON_SECONDS = 0.05
+#: Of so many one is not disturbed, whatever else the machine does.
+TRIES = 100
 
 
 async def many_jobs(db: Connection, scope: Scope, *, kind: JobKind = JobKind.EXPORT) -> None:
@@ -89,12 +92,14 @@ async def test_a_claim_takes_no_longer_when_much_waits(
     await many_jobs(db, scope, kind=kind)
     for _ in range(3):
         await a_job(db, foreign_scope)
-    took = []
-    for _ in range(4):
+    took = inf
+    for _ in range(TRIES):
         started = time.perf_counter()
         assert await claimed(db) is not None
-        took.append(time.perf_counter() - started)
-    assert min(took) < SOON_SECONDS
+        took = min(took, time.perf_counter() - started)
+        if took < SOON_SECONDS:
+            break
+    assert took < SOON_SECONDS
 
 
 async def test_a_claim_looks_at_the_jobs_of_one_sandbox_only(
