@@ -51,7 +51,8 @@ class Components:
             larger, smaller = np.maximum(here, there), np.minimum(here, there)
             # Of several smaller ones the least is taken; the others are joined in another round.
             np.minimum.at(self._least, larger, smaller.astype(self._least.dtype))
-            here, there = self._roots(larger), self._roots(smaller)
+            others = np.flatnonzero(self._least.take(larger) != smaller)
+            here, there = self._roots(larger.take(others)), self._roots(smaller.take(others))
         self._join_rest(here, there)
 
     @property

@@ -8,8 +8,9 @@ on disk; see :mod:`~service.engine.link_ends`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -39,12 +40,15 @@ from service.engine.store_files import (
     StoreFile,
     StoreFileWriter,
     depth_for,
+    prefixes,
 )
 from service.storage.files import Files
 
-_OTHER = ("other_hi", "other_lo")
-_LINK = (KEY_HI, KEY_LO, SOURCE, *_OTHER)
+_LINK = (KEY_HI, KEY_LO, "other_hi", "other_lo", SOURCE)
 _LABEL = (KEY_HI, KEY_LO, PROFILE_HI, PROFILE_LO)
+
+#: Says which rows are there; None when all are.
+_Presence = Callable[[pa.Table], Bools | None]
 
 
 class Labeller:
@@ -121,10 +125,11 @@ class Labeller:
         """Open whatever tells links, for one thread."""
         links: list[Links] = []
         if self._saved is not None:
-            links.append(_SavedLinks(StoreFile(self._files.open(self._saved.key))))
+            saved = StoreFile(self._files.open(self._saved.key))
+            links.append(_FileLinks(saved, _LABEL, lambda _: None))
         for number in self._links:
             file = StoreFile(self._files.open(self._snapshot.files[number].key))
-            links.append(_StoredLinks(file, number, self._snapshot))
+            links.append(_FileLinks(file, _LINK, partial(self._snapshot.present, number)))
         return links
 
     def _end_count(self) -> int:
@@ -180,34 +185,35 @@ def _mark(
             marks[found[found >= 0]] = True
 
 
-class _SavedLinks:
-    """What a labelling says, as links between its identities and who stands for them."""
+class _FileLinks:
+    """The links of one file, of which groups stay open while they are read prefix by prefix."""
 
-    def __init__(self, file: StoreFile) -> None:
-        self._file = file
-
-    def under(self, prefix: int, depth: int) -> tuple[Keys, Keys]:
-        rows = self._file.worded_slice(prefix, depth, _LABEL)
-        return keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
-
-    def let_go(self) -> None:
-        self._file.let_go()
-
-
-class _StoredLinks:
-    """The links of one file of a snapshot."""
-
-    def __init__(self, file: StoreFile, number: int, snapshot: Snapshot) -> None:
-        self._file, self._number, self._snapshot = file, number, snapshot
+    def __init__(self, file: StoreFile, columns: tuple[str, ...], is_there: _Presence) -> None:
+        """Take the columns of keys, near and far, and which rows of a group are there."""
+        self._file, self._columns, self._is_there = file, columns, is_there
+        #: The group that was read last: its prefix, its ends, and where prefixes end in it.
+        self._group: tuple[int, Keys, Keys, list[int]] | None = None
 
     def under(self, prefix: int, depth: int) -> tuple[Keys, Keys]:
-        rows = self._file.worded_slice(prefix, depth, _LINK)
-        near, far = keys_of(rows), keys_of(rows, *_OTHER)
-        is_there = self._snapshot.present(self._number, rows)
-        return (near, far) if is_there is None else (near.at(is_there), far.at(is_there))
+        finer = max(0, depth - self._file.layout.depth)
+        whole = prefix >> finer
+        if self._group is None or self._group[0] != whole:
+            self._group = self._read(whole, depth - finer, finer)
+        _, near, far, stops = self._group
+        number = prefix - (whole << finer)
+        within = slice(stops[number - 1] if number else 0, stops[number])
+        return Keys(near.hi[within], near.lo[within]), Keys(far.hi[within], far.lo[within])
 
-    def let_go(self) -> None:
+    def _read(self, prefix: int, depth: int, finer: int) -> tuple[int, Keys, Keys, list[int]]:
         self._file.let_go()
+        rows = self._file.worded_slice(prefix, depth, self._columns)
+        near, far = keys_of(rows), keys_of(rows, *self._columns[2:4])
+        is_there = self._is_there(rows)
+        if is_there is not None:
+            near, far = near.at(is_there), far.at(is_there)
+        own = prefixes(near.hi, depth + finer) - np.uint64(prefix << finer)
+        stops = np.searchsorted(own, np.arange(1 << finer, dtype=np.uint64), "right")
+        return prefix, near, far, stops.tolist()
 
 
 def _rows(numbered: NumberedEnds, bucket: int, profiles: Profiles, is_main: Bools) -> pa.Table:

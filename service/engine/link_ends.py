@@ -53,10 +53,10 @@ class Links(Protocol):
     """Links that are sorted by their near ends. They belong to one thread."""
 
     def under(self, prefix: int, depth: int) -> tuple[Keys, Keys]:
-        """Give the near and far ends of those with a near end under a prefix, near ascending."""
+        """Give the ends, near and far, of those with a near end under a prefix, near ascending.
 
-    def let_go(self) -> None:
-        """Give back the memory of what was read."""
+        Prefixes are asked for in ascending order, all of one depth.
+        """
 
 
 class LinkEnds:
@@ -120,8 +120,6 @@ class LinkEnds:
             near = Keys.joined([near for near, _ in pairs])
             far = Keys.joined([far for _, far in pairs])
             known, numbers, far = _once(near, far)
-            for each in links:
-                each.let_go()
             with self._lock:
                 self._first_near[bucket] = self._near_count
                 self._near_count += len(known)

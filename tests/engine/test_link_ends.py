@@ -29,9 +29,6 @@ class Told:
         own = [(near, far) for near, far in self._links if near[0] >> (64 - depth) == prefix]
         return tuple(keys_of([link[end] for link in own]) for end in (0, 1))
 
-    def let_go(self):
-        pass
-
 
 def keys_of(pairs):
     hi, lo = ([pair[half] for pair in pairs] for half in (0, 1))
