@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from catalog.audit import Action, ObjectKind
 from catalog.batches import BatchId, FileFormat, InputFormat
 from catalog.errors import Invalid, NotFound
 from catalog.organisations import Caller
+from catalog.store.audit import AuditStore
 from catalog.store.batches import BatchStore
 from catalog.store.database import Database
 from service.engine.local import EngineDied, LocalRunner
@@ -69,6 +71,7 @@ class Previews:
             if batch.dataset_id != dataset_id:
                 raise NotFound(f"batch {batch_id} of data set", dataset_id)
             uploads = await BatchStore(db).uploads(batch_id)
+            await AuditStore(db).note(by, Action.READ, ObjectKind.BATCH, batch_id)
         read_as = _read_as(batch.input_format, look)
         order = PeekOrder(
             uploads=tuple(

@@ -159,6 +159,15 @@ async def test_a_preview_is_a_read_of_its_data_set(adobe: HttpClient, db: Connec
     assert [told(each) for each in await events(adobe)] == [("read", "dataset", id)]
 
 
+async def test_a_preview_of_what_was_sent_is_a_read_of_its_batch(
+    adobe: HttpClient, db: Connection, scope: Scope
+):
+    batch = await a_batch(db, scope)
+    here = f"/data/foundation/import/batches/{batch.id}/datasets/{batch.dataset_id}/preview"
+    assert (await adobe.get(here)).status == 200
+    assert [told(each) for each in await events(adobe)] == [("read", "batch", batch.id)]
+
+
 @pytest.mark.parametrize(
     "rewriting",
     [
