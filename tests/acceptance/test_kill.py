@@ -1,20 +1,17 @@
 """A worker that is killed in the middle of an export changes nothing about its batch."""
 
 import json
-import time
 from hashlib import sha256
 
+import psutil
+
 from catalog.schemas import EVENT_CLASS, PROFILE_CLASS, PROFILE_UNION
-from tests.acceptance.service import PATIENCE_SECONDS, running
+from tests.acceptance.holding import Hold, until_half_done
+from tests.acceptance.service import running
+from tests.patience import PATIENCE_SECONDS
 
 PEOPLE = 20_000
 STRING = {"type": "string"}
-#: Small parts, so that a kill meets an export with some done and some to do.
-SMALL_PARTS = {
-    "PROFILE_EXPORTS_ENGINE_PART_ROW_COUNT": "500",
-    "PROFILE_EXPORTS_ENGINE_SLICE_SIZE_BYTES": str(1 << 20),
-    "PROFILE_EXPORTS_WORKER_LEASE": "2",
-}
 
 
 def lines(rows):
@@ -47,14 +44,6 @@ def fill(service):
     return service.a_dataset("exported", PROFILE_UNION, for_profile=False)
 
 
-def wait_for_a_part(data_dir, job_id):
-    """Return as soon as a job has written a part: the next heartbeat would be too late."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list(data_dir.glob(f"files/sandboxes/*/jobs/{job_id}/*/part-*.parquet")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def digests(paths):
     return [(path.name, sha256(path.read_bytes()).hexdigest()) for path in paths]
 
@@ -64,14 +53,21 @@ def test_a_killed_worker_leaves_the_same_batch_as_an_undisturbed_run(tmp_path):
         "mergePolicy": {"id": "timestampOrdered-pdg-mp"},
         "additionalFields": {"eventList": {}},
     }
-    with running(tmp_path / "data", **SMALL_PARTS) as service:
+    hold = Hold(tmp_path)
+    with running(tmp_path / "data", **hold.environment) as service:
         destination = fill(service)
         quiet = service.finish(service.submit(destination, **order))
         expected = digests(service.download(quiet["destination"]["batchId"], tmp_path / "quiet"))
+        hold.hold()
         job = service.submit(destination, **order)
-        wait_for_a_part(tmp_path / "data", job["id"])
-        for worker in service.workers():
+        until_half_done(service, int(job["id"]))
+        workers = service.workers()
+        for worker in workers:
             worker.kill()
+        psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)
+        hold.let_go()
+        # As if the lease had run out.
+        service.rows("UPDATE jobs SET lease_expires_at = now() WHERE id = $1", int(job["id"]))
         killed = service.finish(job)
         found = digests(service.download(killed["destination"]["batchId"], tmp_path / "killed"))
     assert len(expected) > 5

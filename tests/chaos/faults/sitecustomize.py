@@ -3,7 +3,8 @@
 A real full disk cannot be had everywhere, and takes the database along. So the processes of the
 service run with this folder first on their path, and before each touch of a stored file ask the
 document that ``CHAOS_FAULTS`` names: ``{"fault": "full" | "writes" | "reads", "share": 0.5}``.
-The product knows nothing of it.
+``{"fault": "held", "from": 4}`` fails nothing: parts of exports from that number on are begun and
+not gone on with for as long as it stands there. The product knows nothing of it.
 """
 
 import errno
@@ -12,7 +13,9 @@ import importlib.machinery
 import json
 import os
 import random
+import re
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +48,7 @@ def make_fallible(module):
     def fallible_create(self, *args):
         touch("writes")
         with create(self, *args) as writing:
+            hold(*args)
             yield writing
             touch("writes")  # in place of fsync
 
@@ -73,14 +77,26 @@ def make_fallible(module):
 
 def touch(access):
     """Fail as the disk would, when that is what is asked for now."""
-    try:
-        asked = json.loads(Path(os.environ["CHAOS_FAULTS"]).read_text(encoding="utf-8"))
-    except (KeyError, OSError, ValueError):
-        return
-    if asked["fault"] == "full" and access == "writes":
+    wanted = asked()
+    if wanted["fault"] == "full" and access == "writes":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if asked["fault"] == access and random.random() < asked["share"]:
+    if wanted["fault"] == access and random.random() < wanted["share"]:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def hold(key):
+    """Stand still in a part, when that is what is asked for now."""
+    part = re.search(r"/part-(\d+)", key)
+    while part and (wanted := asked())["fault"] == "held" and int(part[1]) >= wanted["from"]:
+        time.sleep(0.02)
+
+
+def asked():
+    """What is wanted now; of no fault when nothing is."""
+    try:
+        return json.loads(Path(os.environ["CHAOS_FAULTS"]).read_text(encoding="utf-8"))
+    except (KeyError, OSError, ValueError):
+        return {"fault": None}
 
 
 sys.meta_path.insert(0, Finder())
