@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -81,10 +80,10 @@ class LinkEnds:
 
     def take(self, links: Callable[[], Sequence[Links]]) -> None:
         """Take all links of some sources, which are opened anew for each thread."""
-        shares = min(self._threads, 1 << self.depth)
-        bounds = [(n << self.depth) // shares for n in range(shares + 1)]
-        within = [range(*each) for each in pairwise(bounds)]
-        list(self._pool.map(lambda buckets: self._take_in(links(), buckets), within))
+        count, shares = 1 << self.depth, min(self._threads, 1 << self.depth)
+        # Near ends are the smaller ones, mostly: what is first by their prefix is most.
+        buckets = [range(number, count, shares) for number in range(shares)]
+        list(self._pool.map(lambda own: self._take_in(links(), own), buckets))
 
     def numbered(self) -> NumberedEnds:
         """Number the ends of all links that were taken."""

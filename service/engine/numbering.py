@@ -18,7 +18,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.numbers import GIVEN, MERGED, NUMBER, ROW_BYTES, SCHEMA
 from service.engine.orders import NewNumbering
-from service.engine.ranking import Bools, Finder, Ints, Keys, distinct, places
+from service.engine.ranking import Bools, Finder, Ints, Keys, changes, distinct, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
@@ -138,9 +138,11 @@ class Numberer:
                     file.let_go()
 
     def _owners_under(self, prefix: int, number: int, file: StoreFile) -> Keys:
+        """Give the owners of rows that are there, each once."""
         rows = file.worded_slice(prefix, self._depth, _OWNER)
-        is_there = self._snapshot.present(number, rows)
-        return keys_of(rows) if is_there is None else keys_of(rows).at(is_there)
+        is_there, keys = self._snapshot.present(number, rows), keys_of(rows)
+        keys = keys if is_there is None else keys.at(is_there)
+        return keys.at(changes(keys))
 
     def _linked_under(self, prefix: int) -> tuple[Keys, Keys]:
         """Give the linked identities under a prefix, and of each who represents its profile."""
