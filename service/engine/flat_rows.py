@@ -15,7 +15,16 @@ from service.engine.members import Members, Owned
 from service.engine.numbers import open_numbers
 from service.engine.orders.tables import Source, Table, TableColumn
 from service.engine.plan import Plan
-from service.engine.ranking import Bools, Ints, Keys, grouped, ordered, run_offsets, run_starts
+from service.engine.ranking import (
+    Bools,
+    Ints,
+    Keys,
+    equal,
+    grouped,
+    ordered,
+    run_offsets,
+    run_starts,
+)
 from service.engine.snapshot import Snapshot
 from service.storage.files import Files
 
@@ -139,9 +148,8 @@ class _Named:
 
     def _is_owner(self, at: Ints) -> Bools:
         rows = self._rows
-        hi, lo = rows.numbers("id_hi", np.uint64)[at], rows.numbers("id_lo", np.uint64)[at]
-        is_owner: Bools = (hi == rows.key.hi[at]) & (lo == rows.key.lo[at])
-        return is_owner
+        identity = Keys(rows.numbers("id_hi", np.uint64), rows.numbers("id_lo", np.uint64))
+        return equal(identity.at(at), rows.key.at(at))
 
     def _values(self, at: Ints) -> Column:
         return self._rows.stack.values("value", pa.string(), self._rows.at[at])

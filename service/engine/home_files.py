@@ -12,20 +12,20 @@ by now are found by comparing labellings, see :mod:`~service.engine.moves`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
 from service.engine.labels import IDENTITY_COUNT, PROFILE_HI, PROFILE_LO, keys_of
+from service.engine.moved_rows import Moved, write_run
 from service.engine.nesting import taken
 from service.engine.orders import NewFile
-from service.engine.ranking import Keys, distinct, ordered, places, run_starts
+from service.engine.ranking import Keys, distinct, equal, ordered, places, run_starts
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,
@@ -61,7 +61,7 @@ def strays(labelling: StoreFile, prefix: int, depth: int, identity_limit: int) -
     """Read the strays under a prefix; those of profiles with too many identities are left out."""
     rows = labelling.slice(prefix, depth, _LABEL)
     identity, profile = keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
-    are_strays = (identity.hi != profile.hi) | (identity.lo != profile.lo)
+    are_strays = ~equal(identity, profile)
     are_strays &= rows.column(IDENTITY_COUNT).to_numpy() <= identity_limit
     return Strays(identity.at(are_strays), profile.at(are_strays))
 
@@ -125,18 +125,6 @@ def _strays_of(file: StoreFile, group: int, labels: StoreFile) -> pa.Table:
     )
 
 
-class _Waiting(NamedTuple):
-    """Rows of one group, by the prefix of their profiles."""
-
-    rows: pa.Table
-    #: Ascending.
-    home: npt.NDArray[np.uint16]
-
-    def under(self, prefix: int) -> pa.Table:
-        start, stop = np.searchsorted(self.home, [prefix, prefix + 1]).tolist()
-        return self.rows.slice(start, stop - start)
-
-
 class _Brought:
     """Takes rows in the order of their keys and gives them back in that of their profiles."""
 
@@ -144,7 +132,7 @@ class _Brought:
         self._scratch = scratch
         self._depth = depth
         self._runs: list[StoreFile] = []
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Moved] = []
         self._waiting_bytes = 0
 
     def add(self, rows: pa.Table) -> None:
@@ -152,7 +140,7 @@ class _Brought:
             return
         home = prefixes(rows.column(PROFILE_HI).to_numpy(), self._depth).astype(np.uint16)
         order = np.argsort(home, kind="stable")  # sixteen bits are sorted by counting
-        self._waiting.append(_Waiting(taken(rows, order), home[order]))
+        self._waiting.append(Moved(rows=taken(rows, order), home=home[order]))
         self._waiting_bytes += rows.nbytes
         if self._waiting_bytes >= RUN_BYTES:
             self._spill()
@@ -161,28 +149,15 @@ class _Brought:
         """Yield what was added, prefix by prefix, sorted by profile and then as it was added."""
         for prefix in range(1 << self._depth):
             pieces = [run.slice(prefix, self._depth, run.schema.names) for run in self._runs]
-            pieces += self._waiting_under(prefix)
+            pieces += [each.under(prefix) for each in self._waiting]
             pieces = [rows for rows in pieces if rows.num_rows]
             if pieces:
                 yield prefix, _by_profile(pa.concat_tables(pieces))
 
-    def _waiting_under(self, prefix: int) -> Sequence[pa.Table]:
-        return [each.under(prefix) for each in self._waiting]
-
     def _spill(self) -> None:
         path = str(self._scratch / f"{len(self._runs)}.arrow")
-        with (
-            pa.OSFile(path, "wb") as sink,
-            StoreFileWriter(
-                sink,
-                self._waiting[0].rows.schema,
-                depth=self._depth,
-                secret=None,
-                cut_at=PROFILE_HI,
-            ) as writer,
-        ):
-            for prefix in range(1 << self._depth):
-                writer.write(prefix, pa.concat_tables(self._waiting_under(prefix)))
+        with pa.OSFile(path, "wb") as sink:
+            write_run(sink, self._waiting, self._depth)
         self._runs.append(StoreFile(pa.OSFile(path)))
         self._waiting, self._waiting_bytes = [], 0
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from service.engine.ranking import Bools, Finder, Ints, Keys, distinct
+from service.engine.ranking import Bools, Finder, Ints, Keys, distinct, equal
 from service.engine.store_files import KEY_HI, KEY_LO, StoreFile
 from service.storage.files import Files
 
@@ -59,13 +59,22 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Keys that do not stand for a profile: another one does, or the profile is excluded."""
+
+    #: Among the keys that were asked about; ascends.
+    at: Ints
+    profile: Keys
+    is_excluded: Bools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Strays:
     """The identities under one prefix that do not stand for a profile; all is parallel."""
 
     identity: Finder
     profile: Keys
-    #: Null when none is.
-    is_excluded: Bools | None
+    is_excluded: Bools
 
 
 class Labels:
@@ -79,16 +88,20 @@ class Labels:
 
     def resolve(self, keys: Keys, prefix: int, depth: int) -> tuple[Keys, Bools]:
         """Give the profiles of keys under one prefix, and which of the keys are excluded."""
-        strays = self._under(prefix, depth)
-        at = strays.identity.places(keys)
-        found = np.flatnonzero(at >= 0)
-        at = at[found]
+        strays = self.strays(keys, prefix, depth)
         profile = Keys(keys.hi.copy(), keys.lo.copy())
-        profile.hi[found], profile.lo[found] = strays.profile.hi[at], strays.profile.lo[at]
+        profile.hi[strays.at], profile.lo[strays.at] = strays.profile.hi, strays.profile.lo
         is_excluded = np.zeros(len(keys), np.bool_)
-        if strays.is_excluded is not None:
-            is_excluded[found] = strays.is_excluded[at]
+        is_excluded[strays.at] = strays.is_excluded
         return profile, is_excluded
+
+    def strays(self, keys: Keys, prefix: int, depth: int) -> Found:
+        """Find those of some keys under one prefix that do not stand for a profile."""
+        known = self._under(prefix, depth)
+        place = known.identity.places(keys)
+        at = np.flatnonzero(place >= 0)
+        place = place[at]
+        return Found(at=at, profile=known.profile.at(place), is_excluded=known.is_excluded[place])
 
     def _under(self, prefix: int, depth: int) -> _Strays:
         """Read who is a stray under a prefix. Files are asked about one after another."""
@@ -96,14 +109,11 @@ class Labels:
             rows = self._file.slice(prefix, depth, _RESOLVING)
             identity, profile = keys_of(rows), keys_of(rows, PROFILE_HI, PROFILE_LO)
             is_excluded = rows.column(IDENTITY_COUNT).to_numpy() > self._identity_limit
-            at = np.flatnonzero(
-                (identity.hi != profile.hi) | (identity.lo != profile.lo) | is_excluded
-            )
-            is_excluded = is_excluded[at]
+            at = np.flatnonzero(~equal(identity, profile) | is_excluded)
             strays = _Strays(
                 identity=Finder(identity.at(at)),
                 profile=profile.at(at),
-                is_excluded=is_excluded if is_excluded.any() else None,
+                is_excluded=is_excluded[at],
             )
             self._last = (prefix, depth, strays)
         return self._last[2]

@@ -23,6 +23,7 @@ from service.engine.ranking import (
     Bools,
     Ints,
     Keys,
+    equal,
     grouped,
     ordered,
     run_offsets,
@@ -110,8 +111,7 @@ def entries(mentions: Mentions, *, newest_owner: Keys, has_record: Bools) -> Ent
     if len(rows):
         state = np.maximum.reduceat(mentions.state[order], starts)
         is_owned = np.logical_or.reduceat(mentions.is_owner[order], starts)
-    is_primary = identity.hi == newest_owner.hi[profile]
-    is_primary &= identity.lo == newest_owner.lo[profile]
+    is_primary = equal(identity, newest_owner.at(profile))
     is_primary &= has_record[profile]
     is_primary |= _smallest(profile, is_owned) & ~has_record[profile]
     namespace = mentions.namespace[rows]

@@ -18,7 +18,7 @@ from service.engine.ranking import Keys, places
 WORTH_PICKING = 4
 
 
-def told_once(tables: Sequence[pa.Table], profiles: Keys) -> list[pa.Table]:
+def without_repeats(tables: Sequence[pa.Table], profiles: Keys) -> list[pa.Table]:
     """Leave out rows of identities that add nothing to what is known of some profiles.
 
     Profiles are identities, ascending. Rows of other owners may be left out too. All rows must

@@ -31,7 +31,7 @@ from service.engine.orders import ExportOrder
 from service.engine.own_memberships import KeptMemberships
 from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID, EVENT_TIME, EVENTS_COLUMN
-from service.engine.ranking import Bools, Ints, Keys, distinct, ordered, places, run_offsets
+from service.engine.ranking import Bools, Ints, Keys, distinct, equal, ordered, places, run_offsets
 from service.engine.segments.evaluation import qualifying
 from service.engine.slices import Opening, Rows, SliceReader
 from service.engine.snapshot import Snapshot
@@ -270,7 +270,7 @@ class Merge:
             Mentions(
                 profile=named.profile,
                 identity=identity,
-                is_owner=(identity.hi == rows.key.hi) & (identity.lo == rows.key.lo),
+                is_owner=equal(identity, rows.key),
                 namespace=namespace,
                 value=lambda places: rows.stack.values("value", pa.string(), rows.at[places]),
                 state=rows.numbers("state", np.int8),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from service.engine.labels import PROFILE_HI, PROFILE_LO
+from service.engine.store_files import StoreFileWriter
 
 #: Column of runs: the number of the source that a row came from, in the snapshot.
 ORIGIN = "_origin"
@@ -21,6 +23,20 @@ ADDED = {PROFILE_HI: pa.uint64(), PROFILE_LO: pa.uint64(), ORIGIN: pa.int32()}
 class Moved:
     """Rows that lay together, by the prefix where their profile is at home."""
 
-    rows: pa.RecordBatch
+    rows: pa.Table
     #: Ascending.
     home: npt.NDArray[np.uint16]
+
+    def under(self, prefix: int) -> pa.Table:
+        start, stop = np.searchsorted(self.home, [prefix, prefix + 1]).tolist()
+        return self.rows.slice(start, stop - start)
+
+
+def write_run(sink: pa.NativeFile, waiting: Sequence[Moved], depth: int) -> None:
+    """Write a run: rows with their profiles, cut at the prefixes of these, else in their order."""
+    held = np.unique(np.concatenate([each.home for each in waiting]))
+    schema = waiting[0].rows.schema
+    with StoreFileWriter(sink, schema, depth=depth, secret=None, cut_at=PROFILE_HI) as writer:
+        for prefix in held.tolist():
+            pieces = [each.under(prefix) for each in waiting]
+            writer.write(prefix, pa.concat_tables(rows for rows in pieces if rows.num_rows))

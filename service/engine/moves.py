@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from service.engine.home_files import MOST_IDENTITIES, Strays, strays
 from service.engine.labels import PROFILE_HI, PROFILE_LO
 from service.engine.orders import HomeFile
-from service.engine.ranking import Bools, Ints, Keys, places
+from service.engine.ranking import Bools, Ints, Keys, equal, places
 from service.engine.store_files import (
     KEY_HI,
     KEY_LO,
@@ -157,8 +157,7 @@ def _differing(were: Strays, are: Strays) -> tuple[Bools, Bools]:
     at = places(were.identity, are.identity)
     stays = np.flatnonzero(at >= 0)
     there = at[stays]
-    is_same = are.profile.hi[there] == were.profile.hi[stays]
-    is_same &= are.profile.lo[there] == were.profile.lo[stays]
+    is_same = equal(are.profile.at(there), were.profile.at(stays))
     has_left, has_arrived = np.ones(len(at), np.bool_), np.ones(len(are.identity), np.bool_)
     has_left[stays[is_same]] = False
     has_arrived[there[is_same]] = False

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from catalog.errors import NotFound
 from catalog.merge_policies import IdentityGraph
-from catalog.store_files import StoreFileKind
 from service.engine.cuts import load_of, tasks
 from service.engine.exclusions import write_exclusions
 from service.engine.labelling import Labeller
@@ -32,7 +31,7 @@ from service.engine.orders import (
     Planned,
     Progress,
 )
-from service.engine.scatter import Scatter
+from service.engine.scatter import Run, Scatter, Scattered
 from service.engine.side_by_side import Note, side_by_side
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import StoreFile
@@ -87,13 +86,6 @@ class Task(Document):
         return range(self.first_batch, self.stop_batch)
 
 
-class Run(Document):
-    """A store file of rows that were brought home; see :mod:`~service.engine.scatter`."""
-
-    kind: StoreFileKind
-    key: str
-
-
 class Plan(Document):
     """All that could change the bytes of an export, beside its order and the store's files."""
 
@@ -110,6 +102,9 @@ class Plan(Document):
     #: Key of the numbering; null when the export shows no numbers of profiles.
     numbers: str | None = None
     runs: tuple[Run, ...] = ()
+    #: Keys of lists of the rows that are read where they lie; of files that these do not tell of,
+    #: who merges finds out.
+    staying: tuple[str, ...] = ()
     #: Runs have all that identities files say, and these are not read.
     unites_mentions: bool = False
     homes: tuple[Home, ...] = ()
@@ -132,7 +127,7 @@ class Plan(Document):
 
     def check_is_whole(self, files: Files) -> None:
         """Raise :class:`PlanMismatch` unless all runs are there, as they were written."""
-        passing = [run.key for run in self.runs]
+        passing = [*(run.key for run in self.runs), *self.staying]
         passing += [home.leavers for home in self.homes if home.leavers is not None]
         if passing and (self.boot is None or self.boot != this_boot()):
             raise PlanMismatch(
@@ -287,22 +282,23 @@ def _stitched(
     )
     count = scatter.portion_count
 
-    def do(number: int, _: Note) -> tuple[int, list[Run], NewNumbering | None]:
+    def do(number: int, _: Note) -> tuple[int, Scattered, NewNumbering | None]:
         if number == count:
-            return number, [], _numbered_beside(plan, snapshot, files)
-        return number, [Run(kind=kind, key=run) for kind, run in scatter.runs(number)], None
+            return number, Scattered([], None), _numbered_beside(plan, snapshot, files)
+        return number, scatter.scattered(number), None
 
-    written: dict[int, list[Run]] = {}
+    written: dict[int, Scattered] = {}
     numbering = None
     report(Progress(phase="planning", done=0, total=count + 1))
-    for number, runs, made in side_by_side(do, [count, *range(count)], order.threads, _unheard):
-        written[number] = runs
+    for number, told, made in side_by_side(do, [count, *range(count)], order.threads, _unheard):
+        written[number] = told
         numbering = made or numbering
         report(Progress(phase="planning", done=len(written), total=count + 1))
     # In an order that does not depend on who was first.
-    all_runs = tuple(run for number in sorted(written) for run in written[number])
+    in_order = [written[number] for number in sorted(written)]
     moved = {
-        "runs": all_runs,
+        "runs": tuple(run for each in in_order for run in each.runs),
+        "staying": tuple(each.staying for each in in_order if each.staying is not None),
         "unites_mentions": scatter.unites_mentions,
         "boot": this_boot(),
     }

@@ -59,6 +59,13 @@ class Keys:
         return len(self.hi)
 
 
+def equal(one: Keys, other: Keys) -> Bools:
+    """Say of each two keys whether they are the same."""
+    is_equal: Bools = one.hi == other.hi
+    is_equal &= one.lo == other.lo
+    return is_equal
+
+
 def ordered(*columns: Sortable) -> Ints:
     """Give the positions that sort rows by the first column, then the next; ties stay in order.
 

@@ -1,7 +1,7 @@
 """Brings rows to the prefix of the profile they belong to, once, when an export is planned.
 
-Rows whose profile is at home under another prefix than they are themselves are copied into
-*runs*: store files cut at profiles' prefixes. Only the columns that the export needs are
+Rows of identities that another one stands for are copied into *runs*: store files cut at profiles'
+prefixes. Only the columns that the export needs are
 copied. What a vocabulary has words for is its numbers in runs, without the words: whoever reads
 a run has made the same vocabulary of the same files.
 """
@@ -16,20 +16,23 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
 
 from catalog.store_files import StoreFileKind
 from service.engine.arrow_types import Column
 from service.engine.columns import widened
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of
-from service.engine.moved_rows import ADDED, ORIGIN, Moved
+from service.engine.moved_rows import ADDED, ORIGIN, Moved, write_run
 from service.engine.moves import Movers
 from service.engine.orders import GONE
 from service.engine.ranking import Ints, Keys, run_starts
 from service.engine.snapshot import READ, Snapshot
+from service.engine.staying_rows import Staying, staying, write_staying
 from service.engine.store_files import (
+    KEY_HI,
+    KEY_LO,
     SOURCE,
     StoreFile,
-    StoreFileWriter,
     code_type,
     first_key,
     prefixes,
@@ -87,6 +90,24 @@ class _Mentions:
     kind: ClassVar = StoreFileKind.IDENTITIES
 
 
+class Run(BaseModel):
+    """A store file of rows that were brought home, as a plan keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: StoreFileKind
+    key: str
+
+
+class Scattered(NamedTuple):
+    """What was written of a portion."""
+
+    runs: list[Run]
+    #: Key of the list of its rows that stay, see :mod:`~service.engine.staying_rows`; null when
+    #: only some of its rows were looked at.
+    staying: str | None
+
+
 class Scatter:
     """How one plan scatters."""
 
@@ -116,7 +137,7 @@ class Scatter:
         #: Runs have all that identities files say; see :mod:`~service.engine.united_mentions`.
         self.unites_mentions = depth > 0 and can_be_united(snapshot)
         portions: list[_Portion | _Mentions] = []
-        for kind in READ:
+        for kind in READ if depth else ():  # else everything is at home
             if kind is StoreFileKind.IDENTITIES and self.unites_mentions:
                 portions += self._mentions()
             else:
@@ -127,14 +148,20 @@ class Scatter:
     def portion_count(self) -> int:
         return len(self._in_hand)
 
-    def runs(self, number: int) -> list[tuple[StoreFileKind, str]]:
-        """Write the runs of one portion, and give the key of each.
+    def scattered(self, number: int) -> Scattered:
+        """Bring the rows of one portion home, and say what was written.
 
         Portions are numbered from 0, the largest first, so that of those who share them nobody is
         left with one alone in the end.
         """
         portion = self._in_hand[number]
-        return [(portion.kind, key) for key in self._scattered(portion)]
+        reader = self._reader(portion)
+        runs = [Run(kind=portion.kind, key=key) for key in self._scattered(portion, reader)]
+        if not isinstance(reader, _Reader) or not reader.staying:
+            return Scattered(runs=runs, staying=None)
+        key = f"{self._folder}/runs/staying-{portion.kind.value}-{portion.number:04d}.arrow"
+        write_staying(reader.staying, key, self._files)
+        return Scattered(runs=runs, staying=key)
 
     def _portions(self, kind: StoreFileKind) -> list[_Portion]:
         """Share the groups of each data set out, in the order of their keys."""
@@ -185,10 +212,11 @@ class Scatter:
             return MentionReader(portion.prefixes, self._snapshot, words, self._files)
         return _Reader(portion, self._snapshot, words, self._movers, self._files)
 
-    def _scattered(self, portion: _Portion | _Mentions) -> list[str]:
+    def _scattered(
+        self, portion: _Portion | _Mentions, reader: _Reader | MentionReader
+    ) -> list[str]:
         """Write the runs of a portion."""
         runs: list[str] = []
-        reader = self._reader(portion)
         labels = Labels(
             StoreFile(self._files.open(self._labels)), self._snapshot.order.identities_per_profile
         )
@@ -207,22 +235,8 @@ class Scatter:
 
     def _written(self, portion: _Portion | _Mentions, number: int, waiting: Sequence[Moved]) -> str:
         key = f"{self._folder}/runs/{portion.kind.value}-{portion.number:04d}-{number:05d}.arrow"
-        prefixes_held = np.unique(np.concatenate([each.home for each in waiting]))
-        starts = [np.searchsorted(each.home, prefixes_held, "left").tolist() for each in waiting]
-        stops = [np.searchsorted(each.home, prefixes_held, "right").tolist() for each in waiting]
-        with (
-            self._files.create_passing(key) as sink,
-            StoreFileWriter(
-                sink, waiting[0].rows.schema, depth=self._depth, secret=None, cut_at=PROFILE_HI
-            ) as writer,
-        ):
-            for at, prefix in enumerate(prefixes_held.tolist()):
-                pieces = [
-                    each.rows.slice(start[at], stop[at] - start[at])
-                    for each, start, stop in zip(waiting, starts, stops, strict=True)
-                    if stop[at] > start[at]
-                ]
-                writer.write(prefix, pa.Table.from_batches(pieces))
+        with self._files.create_passing(key) as sink:
+            write_run(sink, waiting, self._depth)
         return key
 
     def _open(self, number: int) -> StoreFile:
@@ -240,6 +254,8 @@ class _Reader:
         movers: Mapping[str, Movers],
         files: Files,
     ) -> None:
+        #: Of the groups that were read so far, all rows of which were looked at.
+        self.staying: list[Staying] = []
         self._snapshot = snapshot
         self._movers = movers
         self._vocabulary = vocabulary
@@ -256,7 +272,8 @@ class _Reader:
             held |= {field.name: field.type for field in file.schema}
         held |= {n: t for n, t in snapshot.leaf_types(portion.kind).items() if n in held}
         held |= {n: code_type(words) for n, words in vocabulary.words.items() if n in held}
-        own = [n for n in snapshot.columns(portion.kind) if n in held and n != SOURCE]
+        unasked = {SOURCE, KEY_HI, KEY_LO} if portion.kind is StoreFileKind.EVENTS else {SOURCE}
+        own = [n for n in snapshot.columns(portion.kind) if n in held and n not in unasked]
         #: Of dictionaries that are no words: one for all files.
         self._dictionaries = {
             name: _united(file.dictionary(name) for file in self._files.values())
@@ -266,7 +283,7 @@ class _Reader:
         self._schema = pa.schema([*((n, held[n]) for n in own), *ADDED.items()])
 
     def moved(self, labels: Labels, depth: int) -> Iterator[Moved]:
-        """Yield what of each group lives elsewhere than its profile, at a depth of slices."""
+        """Yield what of each group has another profile than itself, at a depth of slices."""
         for group in self._groups:
             file = self._files[group.number]
             rows = file.worded_group(group.group)
@@ -283,28 +300,34 @@ class _Reader:
             keys = keys.at(at)
         # Rows of one identity lie together and have one home.
         heads = run_starts(keys.hi, keys.lo)
-        each, counts = keys.at(heads), np.diff(heads, append=len(keys))
-        profile, is_excluded = labels.resolve(each, layout.prefixes[group.group], layout.depth)
-        home = prefixes(profile.hi, depth)
-        moves = ~is_excluded & (prefixes(each.hi, depth) != home)
-        moving = np.flatnonzero(np.repeat(moves, counts))
-        moving = moving if at is None else at[moving]
+        strays = labels.strays(keys.at(heads), layout.prefixes[group.group], layout.depth)
+        home = prefixes(strays.profile.hi, depth).astype(np.uint16)
+        order = np.argsort(home, kind="stable")  # sixteen bits are sorted by counting
+        order = order[~strays.is_excluded[order]]
+        starts = heads[strays.at[order]]
+        row_counts = np.diff(heads, append=len(keys))
+        counts = row_counts[strays.at[order]]
+        moving = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        moving += np.arange(len(moving))
+        if at is None:
+            stands = np.ones(len(heads), np.bool_)
+            stands[strays.at] = False
+            self.staying.append(staying(group.number, group.group, np.repeat(stands, row_counts)))
         # Numbers the identities through; they become those of the rows that move.
-        identity = np.repeat(np.flatnonzero(moves), counts[moves])
-        source = self._snapshot.sources(group.number, rows)
-        is_there = source[moving] != GONE
+        identity = np.repeat(order, counts)
+        if at is not None:
+            moving = at[moving]
+        source = self._snapshot.sources(group.number, rows)[moving]
+        is_there = source != GONE
         if not is_there.all():
-            moving, identity = moving[is_there], identity[is_there]
+            moving, identity, source = moving[is_there], identity[is_there], source[is_there]
         if not len(moving):
             return None
-        row_home = home.astype(np.uint16)[identity]
-        order = np.argsort(row_home, kind="stable")  # sixteen bits are sorted by counting
-        moving, identity = moving[order], identity[order]
-        profiles = profile.at(identity)
+        profiles = strays.profile.at(identity)
         added = {
             PROFILE_HI: pa.array(profiles.hi),
             PROFILE_LO: pa.array(profiles.lo),
-            ORIGIN: pa.array(source[moving].astype(np.int32)),
+            ORIGIN: pa.array(source.astype(np.int32)),
         }
         columns = [
             added[field.name]
@@ -312,9 +335,7 @@ class _Reader:
             else self._taken(field, rows, moving, group.number)
             for field in self._schema
         ]
-        return Moved(
-            rows=pa.RecordBatch.from_arrays(columns, schema=self._schema), home=row_home[order]
-        )
+        return Moved(rows=pa.Table.from_arrays(columns, schema=self._schema), home=home[identity])
 
     def _may_move(self, keys: Keys, group: _Group) -> Ints | None:
         """Say which rows of a group have to be looked at; None when all have."""

@@ -1,14 +1,16 @@
 """Reads what belongs to one prefix of the key space, each row with the profile it is part of.
 
-Rows lie under their own identity's prefix, profiles at home under their representative's. Rows
-that live elsewhere than their profile are skipped where they lie: they are repeated in home files,
-or were scattered by the plan into runs, both of which are cut at profiles' prefixes.
+Rows lie under their own identity's prefix, profiles at home under their representative's. Rows of
+identities that do not stand for their profile are skipped where they lie: they are repeated in home
+files, or were scattered by the plan into runs, both of which are cut at profiles' prefixes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ from service.engine.arrow_types import Column, arrow_type
 from service.engine.columns import Number, Stack
 from service.engine.labels import PROFILE_HI, PROFILE_LO, Labels, keys_of, open_labels
 from service.engine.marks import marks
-from service.engine.mentions import told_once
+from service.engine.mentions import without_repeats
 from service.engine.moved_rows import ORIGIN
 from service.engine.moves import Home
 from service.engine.orders import GONE
@@ -27,7 +29,8 @@ from service.engine.plan import Plan
 from service.engine.projection import EVENT_ID
 from service.engine.ranking import Bools, Ints, Keys, Uint64s, places, run_starts
 from service.engine.snapshot import READ, Snapshot
-from service.engine.store_files import KEY_HI, KEY_LO, MARK, StoreFile, prefixes
+from service.engine.staying_rows import StayingRows
+from service.engine.store_files import KEY_HI, KEY_LO, MARK, StoreFile
 from service.engine.vocabularies import Vocabularies
 from service.storage.files import Files
 
@@ -39,7 +42,7 @@ class Rows:
     stack: Stack
     #: Where the row lies in the stack; ascends.
     at: Ints
-    #: The row's primary identity; of identities files, the owner.
+    #: The row's primary identity; of identities files, the owner; of events, the profile.
     key: Keys
     #: The representative of the profile that the key belongs to; the same object as ``key`` where
     #: every identity is a profile by itself.
@@ -96,6 +99,7 @@ class Opening:
         self.files = files
         vocabularies = vocabularies or Vocabularies(snapshot, files)
         self.vocabularies = {kind: vocabularies.of(kind) for kind in READ}
+        self.staying = StayingRows(plan.staying, files)
 
     def numbers(self, kind: StoreFileKind) -> list[int]:
         """Name the files of a kind of which any rows are read where they lie."""
@@ -139,14 +143,28 @@ class OpenHome:
         """Give back the memory of what was read."""
         self.file.let_go()
 
-    def stays(self, rows: pa.Table, prefix: int) -> Bools:
-        """Mark the rows under a prefix that are read here and not where they lie, or in a run."""
-        keys = keys_of(rows)
-        stays: Bools = prefixes(keys.hi, self._depth) != prefix
-        if self._leavers is not None:
-            leavers = self._leavers.slice(prefix, self._depth, (KEY_HI, KEY_LO))
-            stays &= places(keys, keys_of(leavers)) < 0
-        return stays
+    def stays(self, rows: pa.Table, prefix: int) -> Bools | None:
+        """Mark the rows under a prefix that are read here, and not elsewhere; None: all are."""
+        if self._leavers is None:
+            return None
+        leavers = self._leavers.slice(prefix, self._depth, (KEY_HI, KEY_LO))
+        return places(keys_of(rows), keys_of(leavers)) < 0
+
+
+class _Piece(NamedTuple):
+    """Rows of one file under a prefix."""
+
+    rows: pa.Table
+    #: Of the file, in the vocabulary.
+    place: int
+    key: Keys
+    profile: Keys
+    source: Ints
+    #: Which rows belong to the slice; null when all do.
+    at: Ints | None
+
+    def of_slice(self, keys: Keys) -> Keys:
+        return keys if self.at is None else keys.at(self.at)
 
 
 class SliceReader:
@@ -161,11 +179,14 @@ class SliceReader:
         self._numbers = opening.numbers(kind)
         self._files = opening.store_files(kind)
         self._homes = opening.homes(kind)
+        #: Of events nobody asks whose they are but which profile's, and runs do not tell.
+        self._has_keys = kind is not StoreFileKind.EVENTS
         self._vocabulary = opening.vocabularies[kind]
         #: Of what is read, in the vocabulary; runs are behind all files of the snapshot there.
         unread = len(snapshot.numbers(kind)) - len(self._numbers)
         self._places = range(unread, unread + len(self._files))
         self._labels = labels or opening.labels()
+        self._staying = opening.staying
 
     def read(self, prefix: int) -> Rows:
         """Read the rows of all profiles at home under the prefix; excluded ones are left out."""
@@ -179,7 +200,7 @@ class SliceReader:
         slices = self._slices(prefix)
         has_identities = "id_hi" in self._columns
         if has_identities and self._labels is None and not self._was_taken_back(slices):
-            slices = told_once(slices, profiles)
+            slices = without_repeats(slices, profiles)
         return self._joined(slices, prefix)
 
     def _slices(self, prefix: int) -> list[pa.Table]:
@@ -198,42 +219,55 @@ class SliceReader:
         )
 
     def _joined(self, slices: list[pa.Table], prefix: int) -> Rows:
-        home = [
-            (number, rows)
-            for number, rows in zip(self._numbers, slices, strict=False)
-            if rows.num_rows
+        pieces = [piece for piece in self._pieces(slices, prefix) if piece.rows.num_rows]
+        starts = np.cumsum([0, *(piece.rows.num_rows for piece in pieces)]).tolist()
+        at = [
+            np.arange(start, stop) if piece.at is None else start + piece.at
+            for piece, (start, stop) in zip(pieces, pairwise(starts), strict=True)
         ]
-        runs = [rows for rows in slices[len(self._numbers) :] if rows.num_rows]
-        homes = [(home, rows) for home, rows in self._at_homes(prefix) if rows.num_rows]
-        home_keys = Keys.joined([keys_of(rows) for _, rows in home])
-        profiles, stays = self._at_home(home_keys, prefix)
-        brought = [*runs, *(rows for _, rows in homes)]
-        moved = [keys_of(rows, PROFILE_HI, PROFILE_LO) for rows in brought]
-        key = Keys.joined([home_keys, *(keys_of(rows) for rows in brought)])
-        everything = Rows(
+        profile = key = Keys.joined([piece.of_slice(piece.profile) for piece in pieces])
+        if self._labels is not None and self._has_keys:
+            key = Keys.joined([piece.of_slice(piece.key) for piece in pieces])
+        source = [piece.source if piece.at is None else piece.source[piece.at] for piece in pieces]
+        return Rows(
             stack=Stack(
-                [*slices, *(rows for _, rows in homes)],
+                [piece.rows for piece in pieces],
                 self._vocabulary,
-                [*self._places, *(home.place for home, _ in homes)],
+                [piece.place for piece in pieces],
             ),
-            at=np.arange(len(key)),
+            at=np.concatenate([np.empty(0, np.int64), *at]),
             key=key,
-            profile=key if self._labels is None else Keys.joined([profiles, *moved]),
-            source=np.concatenate(
-                [
-                    np.empty(0, np.int64),
-                    *(self._snapshot.sources(number, rows) for number, rows in home),
-                    *(rows.column(ORIGIN).to_numpy() for rows in runs),
-                    *(self._snapshot.sources(home.number, rows) for home, rows in homes),
-                ]
-            ),
+            profile=profile,
+            source=np.concatenate([np.empty(0, np.int64), *source]),
         )
-        of_runs = np.ones(sum(rows.num_rows for rows in runs), np.bool_)
-        stays = np.concatenate(
-            [stays, of_runs, *(home.stays(rows, prefix) for home, rows in homes)]
-        )
-        stays &= everything.source != GONE
-        return everything if stays.all() else everything.kept(stays)
+
+    def _pieces(self, slices: list[pa.Table], prefix: int) -> Iterator[_Piece]:
+        """Tell of each file's rows under a prefix which belong to the slice, and to whom."""
+        files = list(zip(self._places, slices, strict=True))
+        for file, number, (place, rows) in zip(self._files, self._numbers, files, strict=False):
+            key, source = keys_of(rows), self._snapshot.sources(number, rows)
+            profile, stays = key, None
+            if self._labels is not None and len(key):
+                first = file.first_row(prefix, self._depth, self._columns)
+                stays = self._staying.of(number, first, len(key))
+                if stays is None:
+                    profile, stays = self._at_home(key, self._labels, prefix)
+            yield _Piece(rows, place, key, profile, source, _there(source, stays))
+        for place, rows in files[len(self._numbers) :]:
+            source = rows.column(ORIGIN).to_numpy()
+            profile = _profiles_of(rows)
+            key = keys_of(rows) if self._has_keys else profile
+            yield _Piece(rows, place, key, profile, source, None)
+        for home in self._homes:
+            rows = home.file.worded_slice(prefix, self._depth, self._columns)
+            rows, source = (
+                self._vocabulary.readable(home.place, rows),
+                self._snapshot.sources(home.number, rows),
+            )
+            stays = home.stays(rows, prefix)
+            yield _Piece(
+                rows, home.place, keys_of(rows), _profiles_of(rows), source, _there(source, stays)
+            )
 
     @property
     def words(self) -> Mapping[str, Column]:
@@ -244,17 +278,29 @@ class SliceReader:
         rows = self._files[number].worded_slice(prefix, self._depth, self._columns)
         return self._vocabulary.readable(self._places[number], rows)
 
-    def _at_homes(self, prefix: int) -> Iterator[tuple[OpenHome, pa.Table]]:
-        for home in self._homes:
-            rows = home.file.worded_slice(prefix, self._depth, self._columns)
-            yield home, self._vocabulary.readable(home.place, rows)
+    def _at_home(self, keys: Keys, labels: Labels, prefix: int) -> tuple[Keys, Bools]:
+        """Give the profile of each row, and which belong to the slice where they lie.
 
-    def _at_home(self, keys: Keys, prefix: int) -> tuple[Keys, Bools]:
-        """Give the profile of each row, and whether it is at home where the row lies."""
-        if self._labels is None or not len(keys):
-            return keys, np.ones(len(keys), np.bool_)
+        Where there is more than one slice that is nobody but who stands for a profile.
+        """
         heads = run_starts(keys.hi, keys.lo)
         counts = np.diff(heads, append=len(keys))
-        profile, is_excluded = self._labels.resolve(keys.at(heads), prefix, self._depth)
-        stays = ~is_excluded & (prefixes(profile.hi, self._depth) == prefix)
-        return profile.at(np.repeat(np.arange(len(heads)), counts)), np.repeat(stays, counts)
+        if self._depth:
+            stands = np.ones(len(heads), np.bool_)
+            stands[labels.strays(keys.at(heads), prefix, self._depth).at] = False
+            return keys, np.repeat(stands, counts)
+        profile, is_excluded = labels.resolve(keys.at(heads), prefix, self._depth)
+        profile = profile.at(np.repeat(np.arange(len(heads)), counts))
+        return profile, ~np.repeat(is_excluded, counts)
+
+
+def _profiles_of(rows: pa.Table) -> Keys:
+    return keys_of(rows, PROFILE_HI, PROFILE_LO)
+
+
+def _there(source: Ints, stays: Bools | None) -> Ints | None:
+    """Say which rows are there and stay; None when all do."""
+    is_there = source != GONE
+    if stays is not None:
+        is_there &= stays
+    return None if is_there.all() else np.flatnonzero(is_there)

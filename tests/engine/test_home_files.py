@@ -19,12 +19,27 @@ from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.neighbours import numbers_in_order
 from service.engine.plan import load_plan
 from service.engine.store_files import StoreFile
-from tests.engine.builders import STITCHED, Store, a_batch, an_event_batch, an_order, key_of, named
+from tests.engine.builders import (
+    STITCHED,
+    Store,
+    a_batch,
+    an_event_batch,
+    an_order,
+    day,
+    key_of,
+    named,
+)
 from tests.engine.tables import a_table, every, export_table, last, leaf
 from tests.engine.test_compaction import grouped, in_order, without
 from tests.engine.test_merge_properties import QUICKLY, UNLINKED, choices, worlds
 
 depths = st.integers(0, 4)
+
+RULES = {
+    "marked": "mark.isNotNull()",
+    "seen": "exists E from xEvent where E.mark.isNotNull()",
+    "plain": "mark.isNull()",
+}
 
 
 def labelling_of(store, files):
@@ -117,6 +132,38 @@ def test_an_export_has_the_same_bytes_with_home_files_by_whatever_labelling(data
         if batches:
             gone = data.draw(st.sampled_from(batches)).ingest_number
             must_be_alike(without(compacted, gone))
+
+
+def segmented(store, order, homes, **told):
+    """What a segment job writes and counts, with home files and without."""
+    kept = store.segment(order.model_copy(update={"homes": homes}), RULES, **told)
+    return kept, [(task.sha256, task.profile_count, task.by_namespace) for task in kept.tasks]
+
+
+@QUICKLY
+@given(st.data())
+def test_a_segment_job_finds_the_same_members_with_home_files(data):
+    batches, profile_fields, event_fields = data.draw(worlds())
+    with sized(data), tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), unlinked=UNLINKED)
+        files, homes = kept_at_home(data, store, batches)
+        order = an_order(
+            files=in_order(files),
+            profile_fields=tuple(field.to_json() for field in profile_fields),
+            event_fields=tuple(field.to_json() for field in event_fields),
+            identity_graph=STITCHED,
+            slice_size_bytes=data.draw(st.sampled_from([300, 1000])),
+            threads=1,
+        )
+        kept, plain = segmented(store, order, (), at=day(9))
+        _, spared = segmented(store, order, homes, at=day(9))
+        assert spared == plain
+        if batches:
+            gone = data.draw(st.sampled_from(batches)).ingest_number
+            order = order.model_copy(update={"files": in_order(without(files, gone))})
+        _, plain = segmented(store, order, (), at=day(12), before=[kept])
+        _, spared = segmented(store, order, homes, at=day(12), before=[kept])
+        assert spared == plain
 
 
 @pytest.fixture

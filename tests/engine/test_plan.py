@@ -129,7 +129,7 @@ def test_moved_rows_are_not_relied_on_once_the_machine_was_started_anew(
     monkeypatch.setattr("service.engine.plan.this_boot", lambda: boot)
     with pytest.raises(PlanMismatch, match="started anew"):
         plan.check_is_whole(store.files)
-    nothing_moved = plan.model_copy(update={"runs": ()})
+    nothing_moved = plan.model_copy(update={"runs": (), "staying": ()})
     nothing_moved.check_is_whole(store.files)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from catalog.store_files import StoreFileKind
 
 #: Part of every plan: a plan made by another version is discarded, never continued.
-ENGINE_VERSION = "5"
+ENGINE_VERSION = "6"
 
 
 Document = dict[str, object]
