@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -339,5 +340,7 @@ def _digest(order: ExportOrder) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
+@cache
 def _libraries() -> dict[str, str]:
+    """Asked twice for every export; each time the descriptions of all three would be read."""
     return {name: version(name) for name in ("numpy", "pyarrow", "scipy")}
