@@ -33,7 +33,7 @@ ALONE = "timestampOrdered-none-mp"
 POLL_SECONDS = 0.25
 #: A call that is not answered is made again; one that is not answered for so long is a violation.
 CALL_SECONDS = 10
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 #: What a caller repeats: nothing was done, or nobody knows.
 TRY_AGAIN = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 #: Batches that are kept active of each kind: more would only make every export slower.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,17 +23,19 @@ import psutil
 from catalog.store import leash
 from catalog.store.embedded import EmbeddedPostgres
 from tests.chaos.proxy import Proxy
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "service.cli"]
 WORKERS = 2
 #: A process that ended is started again after so long.
 PAUSE_SECONDS = 0.2
-PATIENCE_SECONDS = 180
 #: A PostgreSQL that is told to end and has not after so long never does.
 ENDING_SECONDS = 5
 
 LEASE_SECONDS = 1.0
+#: Linux gives ports from 32,768 on, others from 49,152 on.
+_NOT_GIVEN = range(20_000, 32_000)
 #: Short leases, several jobs at once, and parts so small that a kill meets exports half done.
 SETTINGS = {
     "PROFILE_EXPORTS_WORKER_LEASE": str(LEASE_SECONDS),
@@ -55,7 +58,8 @@ SETTINGS = {
     # Replays read the snapshots of the attack: nothing of them may go before.
     "PROFILE_EXPORTS_SWEEP_EVERY": "0",
 }
-#: Who is to be undisturbed must not lose a lease of a second because the machine is busy besides.
+#: Who is to be undisturbed, before the attack and behind it, must not lose a lease of a second
+#: because the machine is busy besides.
 CALM = {"PROFILE_EXPORTS_WORKER_LEASE": "60", "PROFILE_EXPORTS_WORKER_HEARTBEAT": "5"}
 #: Batches whose opening was never answered are nobody's: the last sweep waits for none of them.
 LAST_SWEEP = {"PROFILE_EXPORTS_SWEEP_LOADING": "0"}
@@ -140,7 +144,7 @@ class Rig:
         """PostgreSQL itself, for who watches."""
         return self.postgres.connection
 
-    async def start(self) -> None:
+    async def start(self, *, is_calm: bool) -> None:
         await self.postgres.start()
         self.proxy = Proxy(self.postgres.socket_directory / ".s.PGSQL.5432")
         await self.proxy.open()
@@ -152,13 +156,20 @@ class Rig:
             self.log("server"),
         )
         self.server.start()
-        self._start_workers(environment)
+        self._start_workers(self.environment(**CALM) if is_calm else environment)
 
     def _start_workers(self, environment: dict[str, str]) -> None:
         command, log = [*COMMAND, "work", *self._data_dir()], self.log("work")
         self.workers = [Kept(f"worker-{n}", command, environment, log) for n in range(WORKERS)]
         for worker in self.workers:
             worker.start()
+
+    async def rouse(self) -> None:
+        """Let workers that may be attacked take over from those that were started calm."""
+        calm = self.workers
+        self._start_workers(self.environment())
+        for worker in calm:
+            await worker.end(signal.SIGTERM)
 
     async def calm_down(self) -> None:
         """Let other workers do what follows: with leases that no busy machine makes them lose."""
@@ -277,10 +288,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(folder: Path | None = None, **settings: str) -> AsyncIterator[Rig]:
+async def running(
+    folder: Path | None = None, *, is_calm: bool = False, **settings: str
+) -> AsyncIterator[Rig]:
     """A service that runs for as long as the block lasts; its folder stays when one is named.
 
-    ``settings`` are variables of its environment that are to differ from :data:`SETTINGS`.
+    ``settings`` are variables of its environment that are to differ from :data:`SETTINGS`. Its
+    workers are calm until they are roused, if that is asked for.
     """
     with tempfile.TemporaryDirectory(prefix="chaos-") as own:
         place = folder or Path(own)
@@ -288,7 +302,7 @@ async def running(folder: Path | None = None, **settings: str) -> AsyncIterator[
         place.chmod(0o711)  # root's PostgreSQL is another user's, who passes through
         rig = Rig(place, settings)
         try:
-            await rig.start()
+            await rig.start(is_calm=is_calm)
             yield rig
         finally:
             await rig.remove()
@@ -319,7 +333,12 @@ def _title(process: psutil.Process) -> str:
 
 
 def _free_port() -> int:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, of those that the system gives to no outgoing connection.
+
+    It is free whenever the server is down, and hundreds of connections come and go meanwhile.
+    """
+    while True:
+        port = secrets.choice(_NOT_GIVEN)
+        with socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
