@@ -140,7 +140,8 @@ class _Brought:
             return
         home = prefixes(rows.column(PROFILE_HI).to_numpy(), self._depth).astype(np.uint16)
         order = np.argsort(home, kind="stable")  # sixteen bits are sorted by counting
-        self._waiting.append(Moved(rows=taken(rows, order), home=home[order]))
+        (batch,) = taken(rows, order).combine_chunks().to_batches()
+        self._waiting.append(Moved(rows=batch, home=home[order]))
         self._waiting_bytes += rows.nbytes
         if self._waiting_bytes >= RUN_BYTES:
             self._spill()

@@ -23,20 +23,26 @@ ADDED = {PROFILE_HI: pa.uint64(), PROFILE_LO: pa.uint64(), ORIGIN: pa.int32()}
 class Moved:
     """Rows that lay together, by the prefix where their profile is at home."""
 
-    rows: pa.Table
+    rows: pa.RecordBatch
     #: Ascending.
     home: npt.NDArray[np.uint16]
 
     def under(self, prefix: int) -> pa.Table:
         start, stop = np.searchsorted(self.home, [prefix, prefix + 1]).tolist()
-        return self.rows.slice(start, stop - start)
+        return pa.Table.from_batches([self.rows.slice(start, stop - start)])
 
 
 def write_run(sink: pa.NativeFile, waiting: Sequence[Moved], depth: int) -> None:
     """Write a run: rows with their profiles, cut at the prefixes of these, else in their order."""
     held = np.unique(np.concatenate([each.home for each in waiting]))
+    starts = [np.searchsorted(each.home, held, "left").tolist() for each in waiting]
+    stops = [np.searchsorted(each.home, held, "right").tolist() for each in waiting]
     schema = waiting[0].rows.schema
     with StoreFileWriter(sink, schema, depth=depth, secret=None, cut_at=PROFILE_HI) as writer:
-        for prefix in held.tolist():
-            pieces = [each.under(prefix) for each in waiting]
-            writer.write(prefix, pa.concat_tables(rows for rows in pieces if rows.num_rows))
+        for at, prefix in enumerate(held.tolist()):
+            pieces = [
+                each.rows.slice(start[at], stop[at] - start[at])
+                for each, start, stop in zip(waiting, starts, stops, strict=True)
+                if stop[at] > start[at]
+            ]
+            writer.write(prefix, pa.Table.from_batches(pieces))

@@ -335,7 +335,9 @@ class _Reader:
             else self._taken(field, rows, moving, group.number)
             for field in self._schema
         ]
-        return Moved(rows=pa.Table.from_arrays(columns, schema=self._schema), home=home[identity])
+        return Moved(
+            rows=pa.RecordBatch.from_arrays(columns, schema=self._schema), home=home[identity]
+        )
 
     def _may_move(self, keys: Keys, group: _Group) -> Ints | None:
         """Say which rows of a group have to be looked at; None when all have."""

@@ -118,7 +118,7 @@ class MentionReader:
             PROFILE_LO: pa.array(profile.lo),
             ORIGIN: pa.array(source[at].astype(np.int32)),
         }
-        rows = pa.Table.from_arrays(
+        rows = pa.RecordBatch.from_arrays(
             [columns[field.name] for field in self._schema], schema=self._schema
         )
         return Moved(rows=rows, home=home[order])
