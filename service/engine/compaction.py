@@ -40,10 +40,10 @@ from service.engine.store_files import (
     SOURCE,
     StoreFile,
     StoreFileWriter,
-    common_words,
     depth_for,
 )
 from service.engine.superseding import Batches, superseded
+from service.engine.words import common_words
 from service.storage.files import Files
 
 Report = Callable[[Progress], None]

@@ -119,7 +119,7 @@ class StoreFileWriter:
         """Prepare for rows of a schema.
 
         ``words`` names the texts that are stored as words, each with all its values, distinct
-        and none of them null; :func:`common_words` gives those of files that are rewritten.
+        and none of them null: :func:`~service.engine.words.common_words` when files become one.
         Exports are several times faster on texts that repeat when all files of a data set store
         them so. Rows may have such a column as plain text or as a dictionary of just these words.
         A column that is a dictionary in ``schema`` must have one and the same in all rows.
@@ -232,24 +232,6 @@ def code_type(words: Column) -> pa.DataType:
     if len(words) <= 1 << 8:
         return pa.uint8()
     return pa.uint16() if len(words) <= MOST_WORDS else pa.int32()
-
-
-def common_words(files: Iterable[StoreFile]) -> dict[str, Column]:
-    """Give the words of texts that all of the files that have them store as words.
-
-    Texts that together have too many words are left out.
-    """
-    words: dict[str, list[Column] | None] = {}
-    for file in files:
-        for name in file.schema.names:
-            own = file.words(name)
-            known = words.setdefault(name, [])
-            if own is None or known is None:
-                words[name] = None
-            else:
-                known.append(own)
-    united = {name: pc.unique(pa.chunked_array(known)) for name, known in words.items() if known}
-    return {name: each for name, each in united.items() if len(each) <= MOST_WORDS}
 
 
 def _column_bytes(column: Column) -> int:

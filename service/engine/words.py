@@ -7,6 +7,7 @@ to be no such text until the last row has come, and is then written as it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from service.engine.arrow_types import Chunks, Column
 from service.engine.nesting import whole
-from service.engine.store_files import MOST_WORDS
+from service.engine.store_files import MOST_WORDS, StoreFile
 
 #: A text repeats when it has fewer words than this share of its values. Exports hash each word
 #: of a file once, and otherwise each value that they write, which costs more.
@@ -106,3 +107,21 @@ class Words:
         repeating.sort(key=lambda text: text.words.nbytes)
         while sum(text.words.nbytes for text in repeating) > WORDS_BYTES:
             repeating.pop().repeats = False
+
+
+def common_words(files: Iterable[StoreFile]) -> dict[str, Column]:
+    """Give the words of texts that all of the files that have them store as words.
+
+    Texts that together have too many words are left out.
+    """
+    words: dict[str, list[Column] | None] = {}
+    for file in files:
+        for name in file.schema.names:
+            own = file.words(name)
+            known = words.setdefault(name, [])
+            if own is None or known is None:
+                words[name] = None
+            else:
+                known.append(own)
+    united = {name: pc.unique(pa.chunked_array(known)) for name, known in words.items() if known}
+    return {name: each for name, each in united.items() if len(each) <= MOST_WORDS}

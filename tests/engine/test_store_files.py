@@ -9,10 +9,10 @@ from service.engine.store_files import (
     StoreFile,
     StoreFileWriter,
     code_type,
-    common_words,
     depth_for,
     prefixes,
 )
+from service.engine.words import common_words
 from tests.engine.builders import SECRET
 
 
