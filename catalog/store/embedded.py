@@ -64,8 +64,6 @@ class EmbeddedPostgres:
         machine has to be put right first; nothing is running then.
         """
         self._prepare_folder()
-        if self._server is not None and self._server.poll() is not None:
-            self._server = None
         try:
             await self._start_or_attach(time.monotonic() + START_TIMEOUT_SECONDS)
         except BaseException:
@@ -73,13 +71,18 @@ class EmbeddedPostgres:
             raise
 
     async def _start_or_attach(self, deadline: float) -> None:
+        earlier = self._server
         while True:
             if self._server is None and self._is_locked():
                 await self._serve(deadline)
             try:
                 connection = await asyncpg.connect(**self.connection, timeout=5)
             except _NOT_YET as error:
-                self._give_up_when_hopeless(deadline, error)
+                if self._server is not None and self._server is not earlier:
+                    self._give_up_when_it_ended()
+                elif not self.is_running:  # it was killed, and may have ended just now
+                    self._server = None
+                self._give_up_when_late(deadline, error)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             except asyncpg.InvalidPasswordError as error:
                 raise Obstacle(
@@ -186,12 +189,14 @@ class EmbeddedPostgres:
             shutil.rmtree(directory, ignore_errors=True)
             pointer.unlink()
 
-    def _give_up_when_hopeless(self, deadline: float, error: Exception) -> None:
-        if self._server is not None and self._server.poll() is not None:
+    def _give_up_when_it_ended(self) -> None:
+        if not self.is_running:
             with (self.folder / "postgres.log").open("rb") as log:
                 log.seek(self._log_offset)
                 said = log.read().decode(errors="replace").strip()
             raise Obstacle(f"PostgreSQL did not start:\n{said}")
+
+    def _give_up_when_late(self, deadline: float, error: Exception) -> None:
         if time.monotonic() > deadline:
             whose = "its owner has" if self._server is None else "it has"
             raise Obstacle(

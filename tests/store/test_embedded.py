@@ -180,6 +180,23 @@ async def test_a_killed_server_recovers(old_folder: Path):
     postgres.stop()
 
 
+async def test_a_server_that_is_still_ending_when_it_is_started_again_is_replaced(
+    old_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    postgres = EmbeddedPostgres(old_folder)
+    await postgres.start()
+    ending = postgres._server
+    assert ending is not None
+    ending.kill()
+    ending.wait()
+    polled: list[int | None] = [None]  # the first time it seems to run
+    real = ending.poll
+    monkeypatch.setattr(ending, "poll", lambda: polled.pop() if polled else real())
+    await postgres.start()
+    assert await ask(postgres, "SELECT 1") == 1
+    postgres.stop()
+
+
 async def test_a_pid_that_was_used_again_keeps_nobody_out(old_folder: Path):
     postgres = EmbeddedPostgres(old_folder)
     await postgres.start()
