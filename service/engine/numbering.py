@@ -18,7 +18,7 @@ from catalog.store_files import StoreFileKind
 from service.engine.labels import PROFILE_HI, PROFILE_LO, keys_of
 from service.engine.numbers import GIVEN, MERGED, NUMBER, ROW_BYTES, SCHEMA
 from service.engine.orders import NewNumbering
-from service.engine.ranking import Bools, Finder, Ints, Keys, changes, distinct, places
+from service.engine.ranking import Bools, Finder, Ints, Keys, changes, distinct, equal, places
 from service.engine.snapshot import Snapshot
 from service.engine.store_files import (
     KEY_HI,
@@ -185,7 +185,7 @@ class Numberer:
         representatives, profiles, given = [], [], []
         for prefix in range(1 << self._depth):
             linked, profile = self._linked_under(prefix)
-            representatives.append(linked.at(_same(linked, profile)))
+            representatives.append(linked.at(equal(linked, profile)))
             known, own = self._known_under(prefix)
             at = places(known, linked)
             profiles.append(profile.at(at[at >= 0]))
@@ -200,7 +200,7 @@ class Numberer:
 
     def _numbered(self, each: _Slice, linked: _Linked) -> pa.Table:
         numbers, given = np.zeros(len(each.keys), np.int64), each.given
-        stands = _same(each.keys.at(each.linked), each.profile)
+        stands = equal(each.keys.at(each.linked), each.profile)
         representatives, strays = each.linked[stands], np.flatnonzero(~stands)
         numbers[representatives], is_new = linked.next(len(representatives))
         numbers[each.linked[strays]] = linked.of(each.profile.at(strays))
@@ -258,8 +258,3 @@ def _as_one(one: Keys, other: Keys) -> tuple[Keys, Ints, Ints]:
     for half, ones, others in ((keys.hi, one.hi, other.hi), (keys.lo, one.lo, other.lo)):
         half[of_one], half[of_other] = ones, others
     return keys, of_one, of_other
-
-
-def _same(one: Keys, other: Keys) -> Bools:
-    same: Bools = (one.hi == other.hi) & (one.lo == other.lo)
-    return same
