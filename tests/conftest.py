@@ -26,6 +26,7 @@ from catalog.store.database import Connection, Database, prepare
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
 from service.operations import monitoring, readiness
+from tests.chaos.proxy import Proxy
 from tests.patience import PATIENCE_SECONDS
 
 # What is slow on a busy machine is not wrong. The same tests have the same examples every time;
@@ -172,6 +173,17 @@ async def db(where: dict[str, Any]) -> AsyncIterator[Connection]:
     await prepare(connection)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def proxy(where: dict[str, Any]) -> AsyncIterator[Proxy]:
+    """What stands between a service and this test's database, and can lose what passes."""
+    if "host" not in where:
+        pytest.skip("the proxy leads to a socket")
+    proxy = Proxy(Path(where["host"]) / f".s.PGSQL.{where['port']}")
+    await proxy.open()
+    yield proxy
+    await proxy.close()
 
 
 @pytest.fixture

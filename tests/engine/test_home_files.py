@@ -84,6 +84,19 @@ def kept_at_home(data, store, batches):
     return compacted, tuple(homes)
 
 
+def stitched(data, files, profile_fields, event_fields, **more):
+    """An order of all fields of profiles that are united, in slices of some size."""
+    return an_order(
+        files=in_order(files),
+        profile_fields=tuple(field.to_json() for field in profile_fields),
+        event_fields=tuple(field.to_json() for field in event_fields),
+        identity_graph=STITCHED,
+        slice_size_bytes=data.draw(st.sampled_from([300, 1000])),
+        threads=1,
+        **more,
+    )
+
+
 @QUICKLY
 @given(st.data())
 def test_tables_have_the_same_bytes_with_home_files(data):
@@ -91,13 +104,11 @@ def test_tables_have_the_same_bytes_with_home_files(data):
     with sized(data), tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), unlinked=UNLINKED)
         files, homes = kept_at_home(data, store, batches)
-        order = an_order(
-            files=in_order(files),
-            profile_fields=tuple(field.to_json() for field in profile_fields),
-            event_fields=tuple(field.to_json() for field in event_fields),
-            identity_graph=STITCHED,
-            slice_size_bytes=data.draw(st.sampled_from([300, 1000])),
-            threads=1,
+        order = stitched(
+            data,
+            files,
+            profile_fields,
+            event_fields,
             table=a_table(last("crm", "crm"), every("web", "web"), leaf("mark", "mark")),
         )
         plain = export_table(store, order, "plain")
@@ -147,14 +158,7 @@ def test_a_segment_job_finds_the_same_members_with_home_files(data):
     with sized(data), tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), unlinked=UNLINKED)
         files, homes = kept_at_home(data, store, batches)
-        order = an_order(
-            files=in_order(files),
-            profile_fields=tuple(field.to_json() for field in profile_fields),
-            event_fields=tuple(field.to_json() for field in event_fields),
-            identity_graph=STITCHED,
-            slice_size_bytes=data.draw(st.sampled_from([300, 1000])),
-            threads=1,
-        )
+        order = stitched(data, files, profile_fields, event_fields)
         kept, plain = segmented(store, order, (), at=day(9))
         _, spared = segmented(store, order, homes, at=day(9))
         assert spared == plain

@@ -26,16 +26,6 @@ CONTENT = b"{}\n"
 WHOLE = Span(first_byte=0, size_bytes=len(CONTENT))
 
 
-@pytest.fixture
-async def proxy(where: dict[str, Any]) -> AsyncIterator[Proxy]:
-    if "host" not in where:
-        pytest.skip("the proxy leads to a socket")
-    proxy = Proxy(Path(where["host"]) / f".s.PGSQL.{where['port']}")
-    await proxy.open()
-    yield proxy
-    await proxy.close()
-
-
 class Watched(Files):
     """Files that tell when one is read."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,16 +13,6 @@ from catalog.errors import OutcomeUnknown, Unavailable
 from catalog.store.database import Connection, Database
 from tests.chaos.proxy import Proxy
 from tests.patience import PATIENCE_SECONDS
-
-
-@pytest.fixture
-async def proxy(where: dict[str, Any]) -> AsyncIterator[Proxy]:
-    if "host" not in where:
-        pytest.skip("the proxy leads to a socket")
-    proxy = Proxy(Path(where["host"]) / f".s.PGSQL.{where['port']}")
-    await proxy.open()
-    yield proxy
-    await proxy.close()
 
 
 @pytest.fixture
