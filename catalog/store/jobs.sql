@@ -39,8 +39,10 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
 -- waiting on one another; NO KEY keeps them from skipping a job only because a row that names it is
 -- being written. A promotion waits for the earlier ones of its data set, so that a data
 -- set changes in ingest order; and a segmentation for those of its sandbox, on which it builds. A
--- rebuild and a compaction of one sandbox wait for each other, since they replace the same files; and
--- whatever reads a snapshot waits for the rebuilds that it lacks rows without.
+-- rebuild and a compaction of one sandbox wait for each other, since they replace the same files, and
+-- a rebuild for the earlier ones of its sandbox, waiting or running: of two that are claimed at one
+-- moment neither sees that the other runs. Whatever reads a snapshot waits for the rebuilds that it
+-- lacks rows without.
 WITH RECURSIVE waiting AS (
     (SELECT sandbox_id FROM jobs WHERE state = 'queued' ORDER BY sandbox_id LIMIT 1)
     UNION ALL
@@ -87,9 +89,10 @@ WITH RECURSIVE waiting AS (
                          AND (rebuild.snapshot <= jobs.snapshot OR jobs.kind = 'compaction')))
               AND NOT (jobs.kind = 'rebuild' AND EXISTS (
                       SELECT FROM jobs AS other
-                       WHERE other.kind IN ('compaction', 'rebuild')
-                         AND other.state = 'running'
-                         AND other.sandbox_id = jobs.sandbox_id))
+                       WHERE other.sandbox_id = jobs.sandbox_id
+                         AND ((other.kind = 'compaction' AND other.state = 'running')
+                              OR (other.kind = 'rebuild' AND other.id < jobs.id
+                                  AND other.state IN ('queued', 'running')))))
             ORDER BY jobs.id + 0
             LIMIT 1
               FOR NO KEY UPDATE SKIP LOCKED) AS oldest

@@ -6,12 +6,12 @@ more. When it is taken back all the same, or expires, or is replaced, what it su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from catalog.batches import BatchId
-from catalog.errors import Conflict
+from catalog.errors import Stale
 from catalog.jobs import Job, JobId, JobKind
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
@@ -44,6 +44,10 @@ class LackingBatch:
     #: Of those store files.
     kinds: frozenset[StoreFileKind]
     files: tuple[OwnFile, ...]
+
+
+#: Store files that were made anew, by kind, each with its batch.
+Rebuilt = Mapping[StoreFileKind, Sequence[tuple[BatchId, NewStoreFile]]]
 
 
 class RebuildStore:
@@ -112,24 +116,32 @@ class RebuildStore:
             ]
         )
 
-    async def replace(
-        self, job: Job, kind: StoreFileKind, files: Sequence[tuple[BatchId, NewStoreFile]]
-    ) -> None:
-        """Let files of one kind take the place of those that lack rows, since the job's snapshot.
+    async def replace(self, job: Job, lacking: Sequence[LackingBatch], rebuilt: Rebuilt) -> None:
+        """Let files take the place of those that lack rows, since the job's snapshot.
 
         Snapshots below it keep the others. The caller has moved the job in the same transaction,
-        and holds the sandbox's row by taking a commit number. Raises :class:`Conflict` when the
-        others hold more batches by now than these.
+        and holds the sandbox's row by taking a commit number. Raises :class:`Stale` when what
+        lacks rows is not ``lacking`` any more: files were replaced, or made of these.
         """
+        if await self.batches(job) != tuple(lacking):
+            raise _meanwhile(job)
+        for kind, files in rebuilt.items():
+            await self._replace(job, kind, files)
         assert job.snapshot is not None
+        # No snapshot starts from labellings that were saved before it.
+        await LabellingStore(self._db).discard_before(job.scope, job.snapshot)
+
+    async def _replace(
+        self, job: Job, kind: StoreFileKind, files: Sequence[tuple[BatchId, NewStoreFile]]
+    ) -> None:
         place = {**_of(job.scope), "kind": kind, "commit": job.snapshot}
         of_batches = {"dataset_id": job.dataset_id, "batch_ids": [id for id, _ in files]}
         found = await SQL["strangers"].row(self._db, **place, **of_batches)
         if found is None or found["answer"]:
-            raise Conflict(f"store files of data set {job.dataset_id} changed meanwhile")
+            raise _meanwhile(job)
         for batch_id, file in files:
             if file.row_count:
-                await SQL["add"].rows(
+                added = await SQL["add"].rows(
                     self._db,
                     **place,
                     batch_id=batch_id,
@@ -137,17 +149,18 @@ class RebuildStore:
                     size_bytes=file.size_bytes,
                     row_count=file.row_count,
                 )
+                if not added:
+                    raise _meanwhile(job)
         await SQL["replace"].rows(self._db, **place, **of_batches)
         await SQL["forget"].rows(self._db, **place, **of_batches)
-
-    async def settle(self, job: Job) -> None:
-        """Let no snapshot start from labellings that were saved before the job's."""
-        assert job.snapshot is not None
-        await LabellingStore(self._db).discard_before(job.scope, job.snapshot)
 
     async def _files(self, scope: Scope, batch_id: str) -> tuple[OwnFile, ...]:
         rows = await SQL["dataset_files"].rows(self._db, **_of(scope), batch_id=batch_id)
         return tuple(OwnFile(**row) for row in rows)
+
+
+def _meanwhile(job: Job) -> Stale:
+    return Stale(f"store files of data set {job.dataset_id} changed meanwhile")
 
 
 def _of(scope: Scope) -> dict[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from catalog.batches import BatchId
-from catalog.errors import NotFound
+from catalog.errors import NotFound, Stale
 from catalog.home_files import NewHomeFile
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
@@ -118,11 +118,16 @@ class StoreFileStore:
         rows = await SQL["files_at"].rows(self._db, **_of(scope), commit=commit)
         return tuple(_store_file(row) for row in rows)
 
-    async def files(
+    async def to_be_replaced(
         self, scope: Scope, ids: Sequence[StoreFileId], commit: int
     ) -> tuple[StoreFile, ...]:
-        """Some files of a snapshot, in the same order."""
-        rows = await SQL["files"].rows(self._db, **_of(scope), ids=list(ids), commit=commit)
+        """Those of some files whose place another may take, as a snapshot has them, in that order.
+
+        That is whatever no other has taken the place of since and lacks no rows: a file made of
+        one that does would not say so.
+        """
+        of_ids = {"ids": list(ids), "commit": commit}
+        rows = await SQL["to_be_replaced"].rows(self._db, **_of(scope), **of_ids)
         return tuple(_store_file(row) for row in rows)
 
     async def compact(self, scope: Scope, compacted: Sequence[Compacted]) -> int:
@@ -131,9 +136,13 @@ class StoreFileStore:
         Snapshots below it still have the others. Rows of batches that were taken back while the
         new files were made are in them and count no more. Labellings stay: nobody is linked
         otherwise. The sandbox's row stays locked until the transaction ends, as by :meth:`add`.
+        Raises :class:`Stale` when others have taken the place of one of the old meanwhile.
         """
         commit, _ = await self._next_commit(scope)
         for one in compacted:
+            whole = await SQL["whole"].rows(self._db, **_of(scope), ids=list(one.replaced))
+            if len(whole) < len(one.replaced):
+                raise Stale(f"store files of data set {one.dataset_id} were replaced meanwhile")
             if one.file.row_count:
                 added = await SQL["add_compacted"].rows(
                     self._db,
@@ -169,8 +178,9 @@ class StoreFileStore:
 
         Rows of batches that were deleted, or taken back ``horizon`` ago, are to be erased. So are
         superseded ones, where they are many, ``revertible`` after the last batch of their file.
-        Sandboxes whose compaction failed less than ``patience`` ago are left out. Files that a
-        labelling of ``engine_version`` could give a home file are told, by their kind.
+        Sandboxes whose compaction failed less than ``patience`` ago are left out, and files that
+        lack rows. Files that a labelling of ``engine_version`` could give a home file are told, by
+        their kind.
         """
         rows = await SQL["live"].rows(
             self._db,

@@ -48,6 +48,14 @@ UPDATE store_files SET removed = :commit
    AND NOT EXISTS (SELECT FROM store_file_sources WHERE file_id = id AND removed IS NULL)
 RETURNING id
 
+-- name: whole
+-- Which of some files are still read, or went because their batches were taken back: not because
+-- others took their place.
+SELECT id FROM store_files
+ WHERE id = ANY (:ids::bigint[])
+   AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND NOT is_replaced
+
 -- name: replace
 -- Takes files out of all later snapshots because their rows go on in another. Those that went
 -- meanwhile are left as they are.
@@ -95,8 +103,9 @@ SELECT new.id, number, batch_id, is_upsert, ingest_number, ingested_at, added, r
   FROM new, sources
 RETURNING file_id
 
--- name: files
--- Some files with what is left of them at a commit, as :meth:`files_at` has them.
+-- name: to_be_replaced
+-- Some files with what is left of them at a commit, as :meth:`files_at` has them: those that nothing
+-- has taken the place of since, and that lack no rows there.
 SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ingested_at,
        is_upsert, added,
        coalesce((SELECT jsonb_agg(to_jsonb(source) - 'file_id' - 'removed' - 'is_relied_on'
@@ -109,13 +118,19 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
   FROM store_files
  WHERE id = ANY (:ids::bigint[])
    AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+   AND NOT is_replaced
+   AND NOT EXISTS (SELECT FROM store_file_gaps AS gap
+                    WHERE gap.file_id = store_files.id
+                      AND gap.since <= :commit
+                      AND (gap.until IS NULL OR gap.until > :commit))
  ORDER BY ingest_number, key COLLATE "C"
 
 -- name: live
 -- Every file of the last snapshots, of all sandboxes in which no compaction runs or has failed
--- lately, and no rebuild either; whether it has rows that are to be erased, or many that nothing
--- will bring back, whether jobs wait there, and whether it could have a home file and has none: for
--- those who keep the store in order, never for callers.
+-- lately, and no rebuild either; but none that lacks rows, which a rebuild has to find as it is.
+-- Says whether it has rows that are to be erased, or many that nothing will bring back, whether jobs
+-- wait there, and whether it could have a home file and has none: for those who keep the store in
+-- order, never for callers.
 WITH waiting AS (
     SELECT DISTINCT sandbox_id FROM jobs WHERE state = 'queued'
 ), compacting AS (
@@ -144,6 +159,8 @@ SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL
    AND store_files.sandbox_id NOT IN (SELECT sandbox_id FROM compacting)
+   AND NOT EXISTS (SELECT FROM store_file_gaps AS gap
+                    WHERE gap.file_id = store_files.id AND gap.until IS NULL)
  ORDER BY sandbox_id, dataset_id, store_files.kind, size_bytes, store_files.id
 
 -- name: snapshot

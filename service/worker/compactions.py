@@ -11,6 +11,7 @@ from itertools import groupby
 import structlog
 
 from catalog.compaction import CompactionPolicy, due, homeless
+from catalog.errors import Stale
 from catalog.home_files import NewHomeFile
 from catalog.jobs import Job, JobEvent, JobKind
 from catalog.organisations import Scope
@@ -118,7 +119,7 @@ async def _work(job: Job, db: Connection) -> _Work:
     assert job.snapshot is not None
     store = StoreFileStore(db)
     groups = [
-        await store.files(job.scope, [StoreFileId(id) for id in ids], job.snapshot)
+        await store.to_be_replaced(job.scope, [StoreFileId(id) for id in ids], job.snapshot)
         for ids in job.order["groups"]
     ]
     labelling = await HomeFileStore(db).labelling_for(
@@ -126,9 +127,14 @@ async def _work(job: Job, db: Connection) -> _Work:
     )
     homeless = [StoreFileId(id) for id in job.order["homeless"]] if labelling is not None else []
     return _Work(
-        groups=[group for group in groups if group],
+        # One that a rebuild has changed is no longer what was looked at: the next look sees to it.
+        groups=[
+            group
+            for group, ids in zip(groups, job.order["groups"], strict=True)
+            if len(group) == len(ids)
+        ],
         labelling=labelling,
-        homeless=await store.files(job.scope, homeless, job.snapshot),
+        homeless=await store.to_be_replaced(job.scope, homeless, job.snapshot),
     )
 
 
@@ -180,7 +186,10 @@ async def _complete(
     """Let new files take the place of the old, or stand beside; refused when the claim was lost."""
     await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
     if made:
-        await StoreFileStore(db).compact(job.scope, made)
+        try:
+            await StoreFileStore(db).compact(job.scope, made)
+        except Stale as stale:
+            raise AttemptFailed("store_changed", str(stale), is_final=False) from stale
     for id, home in homes:
         await HomeFileStore(db).add(job.scope, id, home)
     log.info(

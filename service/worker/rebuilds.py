@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
 from catalog.batches import BatchId, FileFormat
+from catalog.errors import Stale
 from catalog.jobs import Job, JobEvent
 from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
-from catalog.store.rebuilds import LackingBatch, RebuildStore
+from catalog.store.rebuilds import LackingBatch, RebuildStore, Rebuilt
 from catalog.store.store_files import StoreFileStore
 from catalog.store_files import NewStoreFile, StoreFileKind
 from service.engine.local import LocalRunner
@@ -31,8 +32,6 @@ from service.worker.claim import Claim
 from service.worker.promotions import promotion_order
 
 log = structlog.get_logger()
-
-Rebuilt = Mapping[StoreFileKind, Sequence[tuple[BatchId, NewStoreFile]]]
 
 
 class Rebuilds:
@@ -61,7 +60,7 @@ class Rebuilds:
             for file in await self._promoted(claim, batch, done):
                 rebuilt[file.kind].append((batch.id, file))
         claim.end()
-        await claim.write(partial(_complete, claim.job, rebuilt))
+        await claim.write(partial(_complete, claim.job, lacking, rebuilt))
 
     async def _promoted(
         self, claim: Claim, batch: LackingBatch, number: int
@@ -140,15 +139,17 @@ def _kept(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFi
     )
 
 
-async def _complete(job: Job, rebuilt: Rebuilt, db: Connection) -> None:
+async def _complete(
+    job: Job, lacking: Sequence[LackingBatch], rebuilt: Rebuilt, db: Connection
+) -> None:
     """Let the new files take the place of those that lack rows; refused when the claim was lost."""
     await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
-    if rebuilt:
+    if lacking:
         await StoreFileStore(db).next_commit(job.scope)
-        store = RebuildStore(db)
-        for kind, files in rebuilt.items():
-            await store.replace(job, kind, files)
-        await store.settle(job)
+        try:
+            await RebuildStore(db).replace(job, lacking, rebuilt)
+        except Stale as stale:
+            raise AttemptFailed("store_changed", str(stale), is_final=False) from stale
     log.info(
         "store rebuilt",
         job=job.id,
