@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def violations(evidence: Evidence, ledger: Ledger, files: Path) -> list[str]:
         *_same_upload_same_files(evidence, ledger, files),
         *_rebuilt_as_first(evidence, files),
         *_ingest_order(evidence),
+        *_whole_and_once(evidence),
         *_counters(evidence, ledger),
         *_values(evidence, ledger, files),
     ]
@@ -237,6 +238,21 @@ def _ingest_order(evidence: Evidence) -> Iterator[str]:
         if row["ingest_number"] < last.get(row["dataset_id"], 0):
             yield f"batch {row['batch_id']} came out of order"
         last[row["dataset_id"]] = row["ingest_number"]
+
+
+def _whole_and_once(evidence: Evidence) -> Iterator[str]:
+    """Of a batch that an export reads it reads every kind of rows, and none twice."""
+    brought: dict[str, set[str]] = defaultdict(set)
+    for row in evidence.contributions:
+        brought[row["batch_id"]].add(row["kind"])
+    for id, job in evidence.jobs.items():
+        if job["kind"] != JobKind.EXPORT:
+            continue
+        read = evidence.counted(job["snapshot"])
+        for batch_id in sorted({batch_id for batch_id, _ in read}):
+            counts = {kind: read[batch_id, kind] for kind in sorted(brought[batch_id])}
+            if set(counts.values()) != {1}:
+                yield f"job {id} read the rows of batch {batch_id} so often: {counts}"
 
 
 def _counters(evidence: Evidence, ledger: Ledger) -> Iterator[str]:

@@ -42,7 +42,7 @@ MOST_ACTIVE = 5
 CANCELLED_SHARE = 0.3
 GIVEN_UP_SHARE = 0.15
 #: Of all reverts those of any batch, for which the store must often be made anew.
-YOUNGER_SHARE = 0.2
+YOUNGER_SHARE = 0.4
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -41,11 +41,15 @@ class Evidence:
 
     def in_snapshot(self, commit: int) -> set[str]:
         """The batches an export at this commit reads."""
-        return {
-            row["batch_id"]
+        return {batch_id for batch_id, _ in self.counted(commit)}
+
+    def counted(self, commit: int) -> Counter[tuple[str, str]]:
+        """How often an export at this commit reads each kind of rows of each batch."""
+        return Counter(
+            (row["batch_id"], row["kind"])
             for row in self.contributions
             if row["added"] <= commit and (row["removed"] is None or commit < row["removed"])
-        }
+        )
 
 
 async def gather(db: Connection) -> Evidence:

@@ -73,7 +73,7 @@ SELECT dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number, ad
 
 -- name: contributions
 -- Which batch is read from which commit on and up to which, one row for each file of its rows.
-SELECT coalesce(source.batch_id, store_files.batch_id) AS batch_id, store_files.added,
+SELECT coalesce(source.batch_id, store_files.batch_id) AS batch_id, kind, store_files.added,
        least(store_files.removed, source.removed) AS removed
   FROM store_files LEFT JOIN store_file_sources AS source ON source.file_id = store_files.id
 
