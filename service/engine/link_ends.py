@@ -32,8 +32,9 @@ _NOTHING: tuple[Pairs, _Rows] = (np.empty((0, 2), np.uint64), np.empty(0, _FAR))
 
 #: A bucket takes about this much per end while it is sorted: measured, with copies.
 SORTING_BYTES = 110
-#: More buckets than open files are good for would be needed beyond five billion ends in 512 MiB.
-MOST_DEPTH = 10
+#: Each bucket is an open file, of which a process usually may have 1,024. One thread would need
+#: more of them beyond two and a half billion ends in 512 MiB, and takes more memory instead.
+MOST_DEPTH = 9
 #: Links that are handed on together.
 PORTION = 2 << 20
 #: So many bits of a word tell apart the far ends of one near end; where they do not, those links
