@@ -243,8 +243,9 @@ def _ingest_order(evidence: Evidence) -> Iterator[str]:
 def _whole_and_once(evidence: Evidence) -> Iterator[str]:
     """Of a batch that an export reads it reads every kind of rows, and none twice."""
     brought: dict[str, set[str]] = defaultdict(set)
-    for row in evidence.contributions:
-        brought[row["batch_id"]].add(row["kind"])
+    for row in evidence.store_files:
+        if row["batch_id"] is not None and row["row_count"]:
+            brought[row["batch_id"]].add(row["kind"])
     for id, job in evidence.jobs.items():
         if job["kind"] != JobKind.EXPORT:
             continue
