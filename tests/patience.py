@@ -28,3 +28,12 @@ async def until_locked_out(
         while await db.fetchval(_LOCKED_OUT) < count:
             assert doing is None or not doing.done(), "it waited for nobody"
             await asyncio.sleep(0.01)
+
+
+async def until_done_or_locked_out(db: Connection, *, doing: asyncio.Future[Any]) -> None:
+    """Return as soon as something has ended, or waits for a lock of this database."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not doing.done():
+            if await db.fetchval(_LOCKED_OUT):
+                return
+            await asyncio.sleep(0.001)

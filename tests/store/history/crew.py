@@ -1,0 +1,201 @@
+"""Workers that claim jobs, and finish them, or do not, when they are told to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from catalog.errors import Conflict
+from catalog.jobs import Job, JobEvent, JobId, JobKind, WorkerId
+from catalog.store.database import Connection, Database
+from catalog.store.jobs import JobStore
+from catalog.store.store_files import StoreFileStore
+from catalog.store_files import StoreFile
+from service.engine.orders import IdentityRules, Limits, PromotionOrder
+from service.worker import rebuilds
+from service.worker.attempts import AttemptFailed, release_expired
+from service.worker.claim import Claim, HandedBack, LeaseLost
+from service.worker.compactions import Compactions
+from service.worker.rebuilds import Rebuilds, must_be_whole
+from service.worker.worker import Timing, Worker
+from tests.patience import until_done_or_locked_out
+from tests.store.history.engine import Disk, Engine
+
+#: What failed is tried again after so long, and leases last as long.
+HOUR = timedelta(hours=1)
+#: Batches are settled, and what was taken back is to be erased, when they are as old.
+MONTH = timedelta(days=30)
+TIMING = Timing(lease=HOUR, heartbeat=HOUR, grace=HOUR, poll=HOUR)
+#: A job that has failed as often fails for good.
+ATTEMPTS = 2
+#: So many work at once.
+WORKERS = 3
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A claimed job, with what it needs read, which somebody is about to finish."""
+
+    job: Job
+    engine: Engine
+    ending: asyncio.Task[None] | None = None
+    #: What an export reads.
+    files: tuple[StoreFile, ...] | None = None
+    is_silent: bool = False
+
+
+class Crew:
+    """The workers of a deployment, and what each of them is at."""
+
+    def __init__(self, database: Database, disk: Disk) -> None:
+        self._database = database
+        self._disk = disk
+        self.attempts: list[Attempt] = []
+        #: What a worker would only have logged.
+        self.defects: list[Exception] = []
+
+    async def claim(self) -> None:
+        """Claim a job, if somebody is free, and read what it needs."""
+        if self._free() >= 1:
+            await self._begin(await self._claimed())
+
+    async def claim_two(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Claim a job while another claim cannot be seen yet; something may happen between."""
+        if self._free() < 2:
+            return
+        async with self._database.transaction() as db:
+            first = await JobStore(db).claim_next(WorkerId("first"), lease=HOUR)
+            await meanwhile()
+            other = asyncio.create_task(self._claimed())
+            await self._database.read(partial(until_done_or_locked_out, doing=other))
+        await self._begin(first)
+        await self._begin(await other)
+
+    async def finish(self, attempt: Attempt) -> None:
+        """Let an attempt end as it will; whoever was silent has lost it."""
+        attempt.engine.go_on()
+        await self._end(attempt)
+
+    async def fail(self, attempt: Attempt, *, is_final: bool) -> None:
+        """Let the engine say that it cannot do it."""
+        attempt.engine.fail(is_final=is_final)
+        await self._end(attempt)
+
+    async def hand_back(self, attempt: Attempt) -> None:
+        """Let the worker shut down."""
+        assert attempt.ending is not None
+        attempt.ending.cancel()
+        await self._end(attempt)
+
+    async def fall_silent(self, attempt: Attempt) -> None:
+        """Let the lease run out; the worker may wake up later."""
+        attempt.is_silent = True
+        await self.release([attempt.job.id])
+
+    async def release(self, ids: Collection[JobId]) -> None:
+        """Take jobs from whoever has them."""
+        async with self._database.transaction() as db:
+            await db.execute(
+                "UPDATE jobs SET lease_expires_at = now() - interval '1 second'"
+                " WHERE state = 'running' AND id = ANY ($1)",
+                [*ids],
+            )
+        await release_expired(self._database, limit=ATTEMPTS, actor="reaper")
+
+    async def leave(self) -> None:
+        """End whatever is left, somehow."""
+        endings = [attempt.ending for attempt in self.attempts if attempt.ending is not None]
+        for ending in endings:
+            ending.cancel()
+        await asyncio.gather(*endings, return_exceptions=True)
+
+    def _free(self) -> int:
+        return WORKERS - sum(not attempt.is_silent for attempt in self.attempts)
+
+    async def _claimed(self) -> Job | None:
+        async with self._database.transaction() as db:
+            return await JobStore(db).claim_next(WorkerId("second"), lease=HOUR)
+
+    async def _begin(self, job: Job | None) -> None:
+        if job is None:
+            return
+        engine = Engine(self._disk)
+        attempt = Attempt(job, engine)
+        works = {
+            JobKind.COMPACTION: Compactions(engine, threads=1, revertible=MONTH).run,
+            JobKind.REBUILD: Rebuilds(
+                engine, threads=1, rules=IdentityRules(), limits=Limits()
+            ).run,
+            JobKind.USER_LIST: partial(self._export, attempt),
+        }
+        assert job.worker_id is not None
+        work = {job.kind: partial(self._watched, works[job.kind])}
+        worker = Worker(
+            job.worker_id, self._database, work, slots=1, timing=TIMING, attempts=ATTEMPTS
+        )
+        claim = Claim(self._database, job, lease=HOUR, heartbeat=HOUR, claimed_at=time.monotonic())
+        attempt.ending = asyncio.create_task(worker._attempt(claim))
+        self.attempts.append(attempt)
+        reading = asyncio.create_task(engine.has_read.wait())
+        await asyncio.wait((attempt.ending, reading), return_when=asyncio.FIRST_COMPLETED)
+        reading.cancel()
+        if attempt.ending.done():
+            await self._end(attempt)
+
+    async def _end(self, attempt: Attempt) -> None:
+        assert attempt.ending is not None
+        self.attempts.remove(attempt)
+        await attempt.ending
+
+    async def _watched(self, work: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
+        try:
+            await work(claim)
+        except (Conflict, LeaseLost, HandedBack, AttemptFailed):
+            raise
+        except Exception as defect:
+            self.defects.append(defect)
+            raise
+
+    async def _export(self, attempt: Attempt, claim: Claim) -> None:
+        """Read a snapshot as exports do, and again at the end."""
+        attempt.files = await claim.write(partial(_whole_files, attempt.job))
+        failure = await attempt.engine.wait()
+        if failure is not None:
+            raise AttemptFailed(failure.code, failure.message, is_final=failure.is_final)
+        await claim.write(partial(_complete, attempt.job))
+
+
+async def _whole_files(job: Job, db: Connection) -> tuple[StoreFile, ...]:
+    assert job.snapshot is not None
+    await must_be_whole(job, db)
+    return await StoreFileStore(db).files_at(job.scope, job.snapshot)
+
+
+async def _complete(job: Job, db: Connection) -> None:
+    await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
+
+
+async def promotion_order(
+    _db: Connection, job: Job, _dataset_id: str, **told: Any
+) -> PromotionOrder:
+    """What the worker tells an engine for which schemas and identities mean nothing."""
+    return PromotionOrder(
+        folder=f"rebuilt/{job.id}/{job.attempt}",
+        is_event=True,
+        fields=(),
+        identities=(),
+        unlinked_namespaces=(),
+        for_profile=True,
+        secret=b"",
+        identity_rules=told.pop("rules"),
+        **told,
+    )
+
+
+#: Where the worker looks for what :func:`promotion_order` stands in for.
+PROMOTION_ORDER = (rebuilds, "promotion_order", promotion_order)
