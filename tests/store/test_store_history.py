@@ -116,15 +116,28 @@ async def test_every_reader_finds_what_was_ingested_whatever_happened(database, 
         await history.leave()
 
 
-@pytest.mark.xfail(reason="to delete a batch cancels whatever pinned a file that it was once in")
-@pytest.mark.parametrize("kind", [JobKind.REBUILD, JobKind.USER_LIST])
-async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(database, db, sandbox, kind):
-    history = await History.begin(database, db, sandbox)
-    reverted = [*compacted("ab", "ab"), Step("revert", which=0), Step("export")]
-    for step in reverted:
+async def waiting_after(history, steps):
+    """The kinds of the jobs that have not ended after some steps."""
+    for step in steps:
         await history.take(step)
-    _, before = await history.standing()
-    assert kind in {job["kind"] for job in before.values()}
-    await history.take(Step("delete", which=0))
-    _, after = await history.standing()
-    assert kind in {job["kind"] for job in after.values()}
+    _, unfinished = await history.standing()
+    return {job["kind"] for job in unfinished.values()}
+
+
+@pytest.mark.xfail(reason="whatever pinned a file is cancelled when a batch is that was once in it")
+async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(database, db, sandbox):
+    history = await History.begin(database, db, sandbox)
+    reverted = [*compacted("ab", "ab", "ab"), Step("revert", which=0), Step("export")]
+    assert JobKind.USER_LIST in await waiting_after(history, reverted)
+    assert JobKind.USER_LIST in await waiting_after(history, [Step("delete", which=0)])
+
+
+@pytest.mark.xfail(reason="a rebuild that is cancelled by a deletion is submitted an hour later")
+@pytest.mark.parametrize("which", [0, 1, 2])
+async def test_what_lacks_rows_is_rebuilt_though_a_batch_of_it_is_deleted(
+    database, db, sandbox, which
+):
+    history = await History.begin(database, db, sandbox)
+    reverted = [*compacted("ab", "ab", "ab", "c"), Step("revert", which=1)]
+    assert JobKind.REBUILD in await waiting_after(history, reverted)
+    assert JobKind.REBUILD in await waiting_after(history, [Step("delete", which=which)])
