@@ -184,6 +184,17 @@ class History:
         for statement in (OLDER, *BATCHES_OLDER):
             await self._db.execute(statement, MONTH + HOUR)
 
+    async def expire(self) -> None:
+        """Let the oldest batch be older than its data set keeps rows, and be swept."""
+        if active := self._truth.active():
+            id = BatchId(active[-1])
+            async with self._database.transaction() as db:
+                await BatchStore(db).withdraw(self._scope, [id], BatchEvent.EXPIRE, actor="amy")
+                commit = await StoreFileStore(db).remove(self._scope, [id])
+                await SweepingStore(db).erase_hidden(MONTH, most=1000)
+            self._truth.note(commit, gone=[id])
+            await self.sweep()
+
     async def sweep(self) -> None:
         """Remove what nobody is to read again."""
         async with self._database.transaction() as db:
