@@ -15,7 +15,7 @@ from tests.store.history.crew import PROMOTION_ORDER
 from tests.store.history.steps import DATASETS, History, Step
 
 #: Histories: as many take some 15 seconds of a processor. The steps that one has at most.
-EXAMPLES = int(os.environ.get("FUZZ_INPUTS", "60"))
+EXAMPLES = int(os.environ.get("FUZZ_INPUTS", "50"))
 MOST_STEPS = 40
 
 WHICH = st.integers(0, 3)
@@ -116,6 +116,13 @@ async def test_every_reader_finds_what_was_ingested_whatever_happened(database, 
         await history.leave()
 
 
+@pytest.fixture
+async def history(database, db, sandbox):
+    history = await History.begin(database, db, sandbox)
+    yield history
+    await history.leave()
+
+
 async def waiting_after(history, steps):
     """The kinds of the jobs that have not ended after some steps."""
     for step in steps:
@@ -125,8 +132,7 @@ async def waiting_after(history, steps):
 
 
 @pytest.mark.xfail(reason="whatever pinned a file is cancelled when a batch is that was once in it")
-async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(database, db, sandbox):
-    history = await History.begin(database, db, sandbox)
+async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(history):
     reverted = [*compacted("ab", "ab", "ab"), Step("revert", which=0), Step("export")]
     assert JobKind.USER_LIST in await waiting_after(history, reverted)
     assert JobKind.USER_LIST in await waiting_after(history, [Step("delete", which=0)])
@@ -134,18 +140,14 @@ async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(database, db
 
 @pytest.mark.xfail(reason="a rebuild that is cancelled by a deletion is submitted an hour later")
 @pytest.mark.parametrize("which", [0, 1, 2])
-async def test_what_lacks_rows_is_rebuilt_though_a_batch_of_it_is_deleted(
-    database, db, sandbox, which
-):
-    history = await History.begin(database, db, sandbox)
+async def test_what_lacks_rows_is_rebuilt_though_a_batch_of_it_is_deleted(history, which):
     reverted = [*compacted("ab", "ab", "ab", "c"), Step("revert", which=1)]
     assert JobKind.REBUILD in await waiting_after(history, reverted)
     assert JobKind.REBUILD in await waiting_after(history, [Step("delete", which=which)])
 
 
 @pytest.mark.xfail(reason="a rebuild finds no rows of a batch that expired while it waited")
-async def test_a_snapshot_is_rebuilt_with_what_expired_since(database, db, sandbox):
-    history = await History.begin(database, db, sandbox)
+async def test_a_snapshot_is_rebuilt_with_what_expired_since(history):
     reverted = [*compacted("ab", "ab", "c"), Step("revert", which=1), Step("export")]
     for step in [*reverted, Step("expire"), Step("finish", which=0)]:
         await history.take(step)
