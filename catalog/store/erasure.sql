@@ -16,17 +16,22 @@ SELECT id FROM batches
 
 -- name: lock_jobs
 -- The unfinished jobs that fill one of some batches, or pinned a snapshot that has rows of one;
--- held against every change until the transaction ends.
+-- held against every change until the transaction ends. Not rebuilds: others wait for them, and one
+-- that has read a batch that is erased by now begins anew.
 SELECT jobs.*, sandboxes.name AS sandbox_name
   FROM jobs JOIN sandboxes ON sandboxes.id = jobs.sandbox_id
  WHERE jobs.sandbox_id = :sandbox_id AND jobs.organisation_id = :organisation_id
    AND jobs.state IN ('queued', 'running')
+   AND jobs.kind <> 'rebuild'
    AND (EXISTS (SELECT FROM batches
                  WHERE batches.job_id = jobs.id AND batches.id = ANY (:batch_ids::text[]))
         OR EXISTS (SELECT FROM store_files
                     WHERE (store_files.batch_id = ANY (:batch_ids)
-                           OR store_files.id IN (SELECT file_id FROM store_file_sources
-                                                  WHERE batch_id = ANY (:batch_ids)))
+                           OR EXISTS (SELECT FROM store_file_sources AS source
+                                       WHERE source.file_id = store_files.id
+                                         AND source.batch_id = ANY (:batch_ids)
+                                         AND (source.removed IS NULL
+                                              OR source.removed > jobs.snapshot)))
                       AND store_files.added <= jobs.snapshot
                       AND (store_files.removed IS NULL OR store_files.removed > jobs.snapshot)))
  ORDER BY jobs.id

@@ -85,7 +85,7 @@ SELECT (SELECT count(*) FROM uploaded) + (SELECT count(*) FROM sent)
 
 -- name: erase_hidden
 -- Forgets the files of batches that were taken back long ago, or whose data set keeps no rows as
--- old as theirs.
+-- old as theirs; but not where a rebuild is to read files, of a snapshot in which they counted.
 DELETE FROM dataset_files
  WHERE (batch_id, number) IN (
        SELECT dataset_files.batch_id, dataset_files.number
@@ -95,6 +95,10 @@ DELETE FROM dataset_files
           AND (batches.updated_at <= now() - :age::interval
                OR EXISTS (SELECT FROM batch_events
                            WHERE batch_id = batches.id AND event = 'expire'))
+          AND NOT EXISTS (SELECT FROM jobs
+                           WHERE jobs.kind = 'rebuild'
+                             AND jobs.state IN ('queued', 'running')
+                             AND jobs.dataset_id = batches.dataset_id)
         LIMIT :most)
 RETURNING key
 

@@ -55,6 +55,8 @@ class Rebuilds:
         lacking = await claim.write(lambda db: RebuildStore(db).batches(claim.job))
         rebuilt: dict[StoreFileKind, list[tuple[BatchId, NewStoreFile]]] = defaultdict(list)
         for done, batch in enumerate(lacking):
+            if not batch.files:
+                raise _refused(batch, "are gone")
             claim.rest()
             claim.note(Progress(phase="rebuilding", done=done, total=len(lacking)))
             for file in await self._promoted(claim, batch, done):
@@ -123,11 +125,13 @@ async def must_be_whole(job: Job, db: Connection) -> None:
         )
 
 
+def _refused(batch: LackingBatch, why: str) -> AttemptFailed:
+    return AttemptFailed("rebuild_refused", f"the files of batch {batch.id} {why}", is_final=True)
+
+
 def _kept(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFile, ...]:
     if promoted.is_refused:
-        raise AttemptFailed(
-            "rebuild_refused", f"the files of batch {batch.id} cannot be read again", is_final=True
-        )
+        raise _refused(batch, "cannot be read again")
     if promoted.failed_row_count:
         log.warning("rows stay out", job=job.id, batch=batch.id, rows=promoted.failed_row_count)
     return tuple(

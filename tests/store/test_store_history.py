@@ -26,6 +26,7 @@ STEPS: dict[str, tuple[int, dict[str, st.SearchStrategy]]] = {
     "replace": (5, {"which": WHICH, "rows": ITEMS, "named": ITEMS}),
     "revert": (14, {"which": WHICH}),
     "delete": (3, {"which": WHICH}),
+    "expire": (3, {}),
     "export": (10, {}),
     "look": (10, {"most_files": st.sampled_from([2, 3, 64])}),
     "claim": (12, {}),
@@ -131,14 +132,12 @@ async def waiting_after(history, steps):
     return {job["kind"] for job in unfinished.values()}
 
 
-@pytest.mark.xfail(reason="whatever pinned a file is cancelled when a batch is that was once in it")
 async def test_who_does_not_read_a_batch_goes_on_when_it_is_deleted(history):
     reverted = [*compacted("ab", "ab", "ab"), Step("revert", which=0), Step("export")]
     assert JobKind.USER_LIST in await waiting_after(history, reverted)
     assert JobKind.USER_LIST in await waiting_after(history, [Step("delete", which=0)])
 
 
-@pytest.mark.xfail(reason="a rebuild that is cancelled by a deletion is submitted an hour later")
 @pytest.mark.parametrize("which", [0, 1, 2])
 async def test_what_lacks_rows_is_rebuilt_though_a_batch_of_it_is_deleted(history, which):
     reverted = [*compacted("ab", "ab", "ab", "c"), Step("revert", which=1)]
@@ -146,7 +145,6 @@ async def test_what_lacks_rows_is_rebuilt_though_a_batch_of_it_is_deleted(histor
     assert JobKind.REBUILD in await waiting_after(history, [Step("delete", which=which)])
 
 
-@pytest.mark.xfail(reason="a rebuild finds no rows of a batch that expired while it waited")
 async def test_a_snapshot_is_rebuilt_with_what_expired_since(history):
     reverted = [*compacted("ab", "ab", "c"), Step("revert", which=1), Step("export")]
     for step in [*reverted, Step("expire"), Step("finish", which=0)]:

@@ -191,7 +191,6 @@ class History:
             async with self._database.transaction() as db:
                 await BatchStore(db).withdraw(self._scope, [id], BatchEvent.EXPIRE, actor="amy")
                 commit = await StoreFileStore(db).remove(self._scope, [id])
-                await SweepingStore(db).erase_hidden(MONTH, most=1000)
             self._truth.note(commit, gone=[id])
             await self.sweep()
 
@@ -200,6 +199,7 @@ class History:
         async with self._database.transaction() as db:
             sweeping = SweepingStore(db)
             await sweeping.erase_deleted()
+            await sweeping.erase_hidden(MONTH, most=1000)
             await sweeping.forget_superseded(self._scope.sandbox_id, most=1000)
             gone = await sweeping.discarded(most=1000)
             await sweeping.removed(gone)
