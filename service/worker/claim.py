@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -57,6 +58,7 @@ class Claim:
         self._is_ending = False
         self._is_lost = False
         self._is_winding_down = False
+        self._is_to_beat = asyncio.Event()
 
     @property
     def is_kept(self) -> bool:
@@ -78,6 +80,10 @@ class Claim:
     def end(self) -> None:
         """Renew no more: what follows is the one transaction that ends the job, fenced itself."""
         self._is_ending = True
+
+    def look(self) -> None:
+        """Renew at once: the job may have been cancelled when nobody heard."""
+        self._is_to_beat.set()
 
     def wind_down(self) -> None:
         """Ask for the work to be left at the next point where nothing of it is lost."""
@@ -119,7 +125,10 @@ class Claim:
     async def _beat(self) -> None:
         pause = self._beat_seconds
         while not self._is_ending:
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._is_to_beat.wait()
+            self._is_to_beat.clear()
             asked_at = time.monotonic()
             try:
                 async with asyncio.timeout(self._patience_seconds()):

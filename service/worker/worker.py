@@ -16,7 +16,7 @@ from catalog.errors import Conflict
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
 from catalog.store.database import Database
 from catalog.store.jobs import JobStore
-from catalog.store.notices import Notices
+from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
 from service.worker.attempts import (
     AttemptFailed,
@@ -191,9 +191,12 @@ class Worker:
     async def _listen(self, notices: Notices) -> None:
         """Wake when a job may be claimed, and stop the engines of cancelled ones at once.
 
-        A job that ended may be the one that others waited for.
+        A job that ended may be the one that others waited for. What was not heard is looked up.
         """
         async for notice in notices:
+            if notice == LOOK_AGAIN:
+                for claim in self._claims.values():
+                    claim.look()
             state, _, id = notice.partition(":")
             if state != JobState.RUNNING:
                 self._wake.set()

@@ -8,6 +8,7 @@ import pytest
 
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.jobs import JobStore
+from catalog.store.notices import Notices
 from service.engine.local import EngineDied
 from service.engine.orders import Progress
 from service.worker import attempts
@@ -146,6 +147,26 @@ async def test_a_cancel_stops_the_work_at_once(working, db, scope, doing):
         await doing.stopped.get()
         again = await a_job(db, scope)
         assert (await doing.claims.get()).job.id == again.id
+
+
+async def test_a_cancel_that_was_not_heard_stops_the_work_as_soon_as_notices_are(
+    working, db, scope, doing, monkeypatch
+):
+    is_heard, connection = asyncio.Event(), Notices._connection
+
+    @asynccontextmanager
+    async def late(notices):
+        await is_heard.wait()
+        async with connection(notices) as found:
+            yield found
+
+    monkeypatch.setattr(Notices, "_connection", late)
+    job = await a_job(db, scope)
+    async with working(lease=HOUR, heartbeat=HOUR):
+        await doing.claims.get()
+        await JobStore(db).move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
+        is_heard.set()
+        await doing.stopped.get()
 
 
 async def test_a_worker_told_to_stop_hands_its_job_back(working, db, scope, doing):
