@@ -364,7 +364,8 @@ def sweeper(deployed: Deployment, actor: str) -> Sweeper:
 
 def checkup(deployed: Deployment) -> Checkup:
     """What ``doctor`` looks with."""
-    return Checkup(deployed.database, deployed.files)
+    every = deployed.settings.sweep.every
+    return Checkup(deployed.database, deployed.files, sweeps_every=every)
 
 
 def issuer(database: Database, settings: TokenSettings) -> Issuer:

@@ -111,6 +111,13 @@ class SweepingStore:
         row = await SQL["last_sweep"].row(self._db)
         return Sweep(**row) if row else None
 
+    async def unswept_for(self) -> timedelta:
+        """How long no round has ended; while the server was down none could."""
+        row = await SQL["unswept_for"].row(self._db)
+        assert row is not None
+        age: timedelta = row["age"]
+        return age
+
 
 def _scope(row: Record) -> Scope:
     return Scope(

@@ -180,3 +180,11 @@ DELETE FROM sweeps USING noted WHERE sweeps.id <= noted.id - 100
 -- name: last_sweep
 -- What the last round did, and when.
 SELECT actor, counts, started_at, ended_at FROM sweeps ORDER BY id DESC LIMIT 1
+
+-- name: unswept_for
+-- How long somebody could have swept and nobody did: not before the schema was there, nor while the
+-- server was down.
+SELECT clock_timestamp() - greatest(
+           pg_postmaster_start_time(),
+           (SELECT max(applied_at) FROM schema_migrations),
+           (SELECT max(ended_at) FROM sweeps)) AS age

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 from catalog.store.database import Database
 from catalog.store.inventory import Inventory, Lease, Server
 from catalog.store.sweeping import Sweep, SweepingStore
 from service.storage.files import Files
+
+#: Rounds that may be missed before it is a complaint: one that follows a start, or much that goes
+#: at once, delays the next.
+_MISSED_ROUNDS = 3
+#: However often rounds are due, so much delay is none: some thousand files take minutes.
+_LEAST_DELAY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,10 @@ class Findings:
     leases: tuple[Lease, ...]
     #: Null when the sweeper never ran.
     last_sweep: Sweep | None
+    #: How often a round is due; zero when sweeping is off.
+    sweeps_every: timedelta
+    #: How long none has ended although the database was there.
+    unswept_for: timedelta
 
     @property
     def complaints(self) -> list[str]:
@@ -56,20 +67,27 @@ class Findings:
         expired = [lease for lease in self.leases if lease.is_expired]
         if expired:
             found.append(f"{len(expired)} leases ran out and no worker has taken over")
+        patience = max(_MISSED_ROUNDS * self.sweeps_every, _LEAST_DELAY)
+        if self.sweeps_every and self.unswept_for > patience:
+            found.append(
+                f"nothing was swept for {_whole(self.unswept_for)}, and every"
+                f" {_whole(self.sweeps_every)} it should be: see whether a worker runs, and its log"
+            )
         return found
 
 
 class Checkup:
     """Compares what the database says with what is there."""
 
-    def __init__(self, database: Database, files: Files) -> None:
+    def __init__(self, database: Database, files: Files, *, sweeps_every: timedelta) -> None:
         self._database = database
         self._files = files
+        self._sweeps_every = sweeps_every
 
     async def examine(self) -> Findings:
         """Look at everything. Files that come or go meanwhile may be counted wrongly."""
         async with self._database.transaction() as db:
-            inventory = Inventory(db)
+            inventory, sweeping = Inventory(db), SweepingStore(db)
             missing = await inventory.missing_migrations()
             is_current = not missing
             return Findings(
@@ -78,7 +96,9 @@ class Checkup:
                 missing_migrations=tuple(missing),
                 files=await self._compare(inventory) if is_current else None,
                 leases=tuple(await inventory.leases()) if is_current else (),
-                last_sweep=await SweepingStore(db).last_sweep() if is_current else None,
+                last_sweep=await sweeping.last_sweep() if is_current else None,
+                sweeps_every=self._sweeps_every,
+                unswept_for=await sweeping.unswept_for() if is_current else timedelta(0),
             )
 
     async def _compare(self, inventory: Inventory) -> StoredFiles:
@@ -94,6 +114,11 @@ class Checkup:
             unknown=tuple(sorted(strays - passing)),
             passing_count=len(passing),
         )
+
+
+def _whole(time: timedelta) -> str:
+    """A duration as people say it, without fractions of a second."""
+    return str(timedelta(seconds=round(time.total_seconds())))
 
 
 def _below(stored: Iterable[str], folders: set[str]) -> set[str]:

@@ -220,7 +220,7 @@ async def test_what_the_database_does_not_know_stays_where_it_is(database, db, s
     )
     await sweep(everything_expired)
     assert on_disk(files) == before | newer
-    found = await Checkup(database, files).examine()
+    found = await Checkup(database, files, sweeps_every=timedelta(0)).examine()
     assert found.files is not None
     assert set(found.files.unknown) == newer
     assert len(found.complaints) == 1
