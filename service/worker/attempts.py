@@ -34,6 +34,13 @@ class AttemptFailed(Exception):
         self.error = JobError(code=code, message=message)
         self.is_final = is_final
 
+    @classmethod
+    def of(cls, reason: Exception) -> AttemptFailed:
+        """Whatever else than the engine had an attempt fail: others changed what it has read."""
+        if isinstance(reason, cls):
+            return reason
+        return cls("store_changed", str(reason), is_final=False)
+
 
 async def hand_back(database: Database, job: Job, *, actor: str) -> None:
     """Return a job to the queue because its worker is shutting down. Not a failed attempt."""

@@ -11,7 +11,6 @@ from itertools import groupby
 import structlog
 
 from catalog.compaction import CompactionPolicy, due, homeless
-from catalog.errors import Stale
 from catalog.home_files import NewHomeFile
 from catalog.jobs import Job, JobEvent, JobKind
 from catalog.organisations import Scope
@@ -186,10 +185,7 @@ async def _complete(
     """Let new files take the place of the old, or stand beside; refused when the claim was lost."""
     await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
     if made:
-        try:
-            await StoreFileStore(db).compact(job.scope, made)
-        except Stale as stale:
-            raise AttemptFailed("store_changed", str(stale), is_final=False) from stale
+        await StoreFileStore(db).compact(job.scope, made)
     for id, home in homes:
         await HomeFileStore(db).add(job.scope, id, home)
     log.info(

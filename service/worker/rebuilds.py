@@ -9,7 +9,6 @@ from functools import partial
 import structlog
 
 from catalog.batches import BatchId, FileFormat
-from catalog.errors import Stale
 from catalog.jobs import Job, JobEvent
 from catalog.store.database import Connection
 from catalog.store.jobs import JobStore
@@ -150,10 +149,7 @@ async def _complete(
     await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
     if lacking:
         await StoreFileStore(db).next_commit(job.scope)
-        try:
-            await RebuildStore(db).replace(job, lacking, rebuilt)
-        except Stale as stale:
-            raise AttemptFailed("store_changed", str(stale), is_final=False) from stale
+        await RebuildStore(db).replace(job, lacking, rebuilt)
     log.info(
         "store rebuilt",
         job=job.id,

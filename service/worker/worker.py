@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from catalog.errors import Conflict
+from catalog.errors import Conflict, Stale
 from catalog.jobs import Job, JobError, JobId, JobKind, JobState, WorkerId
 from catalog.store.database import Database
 from catalog.store.jobs import JobStore
@@ -158,12 +158,11 @@ class Worker:
                 await self._end(job, hand_back(self._database, job, actor=self.id))
         except* HandedBack:
             await self._end(job, hand_back(self._database, job, actor=self.id))
+        except* (AttemptFailed, Stale) as failed:
+            why = AttemptFailed.of(failed.exceptions[0])
+            await self._end(job, self._give_up(job, why.error, is_final=why.is_final))
         except* (LeaseLost, Conflict) as lost:
             log.warning("claim lost", job=job.id, reason=str(lost.exceptions[0]))
-        except* AttemptFailed as failed:
-            (first, *_) = failed.exceptions
-            assert isinstance(first, AttemptFailed)
-            await self._end(job, self._give_up(job, first.error, is_final=first.is_final))
         except* EngineDied as died:
             (death, *_) = died.exceptions
             assert isinstance(death, EngineDied)

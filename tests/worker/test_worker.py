@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from catalog.errors import Stale
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
 from catalog.store.jobs import JobStore
 from catalog.store.notices import Notices
@@ -255,6 +256,22 @@ async def test_what_can_never_succeed_is_not_tried_again(working, db, scope, doi
     async with working():
         found = await reach(db, scope, job, JobState.FAILED)
     assert found.attempt == 1
+
+
+async def test_what_has_changed_since_it_was_read_is_read_again_at_once(
+    working, database, db, scope, doing
+):
+    async def find_it_changed(claim):
+        if claim.job.attempt == 1:
+            raise Stale("it has changed")
+        await succeed(database, claim)
+
+    doing.end = find_it_changed
+    job = await a_job(db, scope)
+    async with working(lease=HOUR):
+        found = await reach(db, scope, job, JobState.SUCCEEDED)
+    assert (found.attempt, found.failed_attempts) == (2, 1)
+    assert await JobStore(db).was_released_for(job, "it has changed")
 
 
 async def test_a_defect_shows_callers_no_more_than_that_there_is_one(working, db, scope, doing):
