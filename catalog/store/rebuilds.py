@@ -141,7 +141,7 @@ class RebuildStore:
             raise _meanwhile(job)
         for batch_id, file in files:
             if file.row_count:
-                added = await SQL["add"].rows(
+                await SQL["add"].row(
                     self._db,
                     **place,
                     batch_id=batch_id,
@@ -149,8 +149,6 @@ class RebuildStore:
                     size_bytes=file.size_bytes,
                     row_count=file.row_count,
                 )
-                if not added:
-                    raise _meanwhile(job)
         await SQL["replace"].rows(self._db, **place, **of_batches)
         await SQL["forget"].rows(self._db, **place, **of_batches)
 
