@@ -18,22 +18,19 @@ _LOCKED_OUT = (
 
 
 async def until_locked_out(
-    db: Connection, *, count: int = 1, doing: asyncio.Future[Any] | None = None
+    db: Connection,
+    *,
+    count: int = 1,
+    doing: asyncio.Future[Any] | None = None,
+    may_end: bool = False,
 ) -> None:
     """Return as soon as so many sessions of this database wait for a lock.
 
-    ``doing`` is what is to wait, and fails the test when it ends instead.
+    ``doing`` is what is to wait, and fails the test when it ends instead, unless it ``may_end``.
     """
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await db.fetchval(_LOCKED_OUT) < count:
-            assert doing is None or not doing.done(), "it waited for nobody"
-            await asyncio.sleep(0.01)
-
-
-async def until_done_or_locked_out(db: Connection, *, doing: asyncio.Future[Any]) -> None:
-    """Return as soon as something has ended, or waits for a lock of this database."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not doing.done():
-            if await db.fetchval(_LOCKED_OUT):
+            if doing is not None and doing.done():
+                assert may_end, "it waited for nobody"
                 return
             await asyncio.sleep(0.001)

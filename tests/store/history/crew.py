@@ -23,7 +23,7 @@ from service.worker.claim import Claim, HandedBack, LeaseLost
 from service.worker.compactions import Compactions
 from service.worker.rebuilds import Rebuilds, must_be_whole
 from service.worker.worker import Timing, Worker
-from tests.patience import until_done_or_locked_out
+from tests.patience import until_locked_out
 from tests.store.history.engine import Disk, Engine
 
 #: What failed is tried again after so long, and leases last as long.
@@ -72,7 +72,7 @@ class Crew:
             first = await JobStore(db).claim_next(WorkerId("first"), lease=HOUR)
             await meanwhile()
             other = asyncio.create_task(self._claimed())
-            await self._database.read(partial(until_done_or_locked_out, doing=other))
+            await self._database.read(partial(until_locked_out, doing=other, may_end=True))
         await self._begin(first)
         await self._begin(await other)
 
