@@ -84,7 +84,12 @@ class Numbers:
         return min((number for number in numbers if number), default=None)
 
     def identity_of(self, number: int) -> int | None:
-        """Find the key of the identity that a number was given to, as one 128-bit number."""
+        """Find the key of the identity that a number was given to, as one 128-bit number.
+
+        Nobody has the number 0: that of all to which none was given.
+        """
+        if number < 1:
+            return None
         for group in range(len(self._file.layout.prefixes)):
             given = self._file.read_group(group, (GIVEN,)).column(0).to_numpy()
             found = np.flatnonzero(given == number)

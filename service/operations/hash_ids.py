@@ -20,7 +20,7 @@ from catalog.store.secrets import SecretStore
 SALT = "hash_ids"
 
 #: As documented.
-_LENGTH = 8
+LENGTH = 8
 
 #: Ids of eight characters have room for so many bits beside the noun: seven of 44 letters are 38.
 _DIGEST_BITS = 34
@@ -46,7 +46,7 @@ class HashIds:
     """Writes and reads the short ids of one deployment."""
 
     def __init__(self, salt: bytes) -> None:
-        self._hashids = Hashids(salt=salt.hex(), min_length=_LENGTH)
+        self._hashids = Hashids(salt=salt.hex(), min_length=LENGTH)
 
     def of(self, noun: Noun, number: int) -> str:
         """Write the id of the thing that has a number."""

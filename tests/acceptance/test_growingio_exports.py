@@ -49,8 +49,9 @@ USERS = [
 def a_row(user):
     crm = [{"id": user["id"], "primary": True}]
     row = {"identityMap": {"CRMID": crm, "Email": [{"id": user["email"]}]}}
+    row["person"] = {"lastSeenAt": "2021-01-08T05:19:10.900Z"}
     if user["gender"]:
-        row["person"] = {"gender": user["gender"]}
+        row["person"]["gender"] = user["gender"]
     if user["tier"]:
         row["loyalty"] = {"tier": user["tier"]}
     return row

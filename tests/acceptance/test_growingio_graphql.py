@@ -114,6 +114,23 @@ async def test_a_number_leads_to_its_user(gio, working):
         }
 
 
+async def test_dates_of_a_user_are_told_in_milliseconds(gio, ingested, working):
+    """Files have them as ISO 8601 has; the look-up as the documents' examples."""
+    made = await gio.post(
+        f"{ingested.of_project}/user_properties",
+        json={"key": "usr_seen", "name": "活跃时间", "path": "person.lastSeenAt"},
+    )
+    assert made.status == 200, await made.text()
+    _, content = await exported(gio, working, detailExport=True, properties=["usr_seen"])
+    rows = {row["usr_seen"]: row["gio_id"] for row in csv.DictReader(io.StringIO(content.decode()))}
+    query = """query($user: String!) { dataCenterUserProfile(userId: $user,
+        properties: ["usr_seen"]) { properties { value } } }"""
+    found = await ask(gio, query, user=rows["2021-01-08 05:19:10.900000Z"])
+    assert found["dataCenterUserProfile"]["properties"] == [{"value": "1610083150900"}]
+    nobody = await ask(gio, query, user="0")
+    assert nobody == {"dataCenterUserProfile": None}
+
+
 async def test_a_character_that_the_charset_lacks_fails_the_job_and_names_the_column(
     gio, defined, working
 ):

@@ -158,6 +158,11 @@ def test_numbers_lead_back_to_identities(store):
     assert known.identity_of(2) is None
 
 
+def test_nobody_has_the_number_0_though_identities_have_none_of_their_own(store):
+    first = numbered(store, put(store, 1, ["crm:1", "email:1"]), "first")
+    assert open_numbers(first.planned.numbers, store.files).identity_of(0) is None
+
+
 @given(batches)
 @settings(max_examples=40, deadline=None)
 def test_a_number_is_given_once_and_a_profile_has_the_smallest_of_its_identities(drawn):

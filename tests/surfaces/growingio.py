@@ -23,7 +23,11 @@ PERSON: Mapping[str, Any] = {
     "properties": {
         "person": {
             "type": "object",
-            "properties": {"gender": {"type": "string"}, "age": {"type": "integer"}},
+            "properties": {
+                "gender": {"type": "string"},
+                "age": {"type": "integer"},
+                "lastSeenAt": {"type": "string", "format": "date-time"},
+            },
         },
         "loyalty": {
             "type": "object",

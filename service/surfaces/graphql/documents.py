@@ -18,6 +18,7 @@ from catalog.errors import Refusal
 from service.surfaces.graphql.asking import Asking
 from service.surfaces.graphql.limits import Bounded
 from service.surfaces.graphql.queries import QUERY
+from service.surfaces.graphql.scalars import HASH_ID
 from service.surfaces.graphql.submissions import MUTATION
 from service.surfaces.growingio.languages import explained, failure, language_of
 from service.surfaces.growingio.places import place_of
@@ -49,7 +50,7 @@ class Documents(RootModel[Document | Annotated[list[Document], Field(max_length=
 
 @cache
 def schema() -> GraphQLSchema:
-    return make_executable_schema(_sdl(), QUERY, MUTATION)
+    return make_executable_schema(_sdl(), QUERY, MUTATION, HASH_ID)
 
 
 async def ask(request: web.Request) -> web.Response:

@@ -152,11 +152,15 @@ async def _user(
     if user is None:
         return None
     told = [
-        {"key": id, "name": each.name, "value": telling.text(user.leaf(each))}
+        {"key": id, "name": each.name, "value": telling.text(user.leaf(each), each)}
         for id, each in by_id.items()
     ]
     told += [
-        {"key": each.key, "name": each.property.name, "value": telling.text(user.value(each))}
+        {
+            "key": each.key,
+            "name": each.property.name,
+            "value": telling.text(user.value(each), each.property),
+        }
         for each in columns
     ]
     return {"id": user_id, "userId": user_id, "properties": told}

@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from catalog.properties import Property
+from catalog.properties import Property, ValueType
 from catalog.spaces import PlacedSegment
 from catalog.user_lists import ListKind, ListStage, UserList
-from service.operations.hash_ids import HashIds, Noun
+from service.operations.hash_ids import LENGTH, HashIds, Noun
 from service.surfaces.graphql.asking import Told
 from service.surfaces.growingio.languages import Language, outcome
 from service.surfaces.growingio.wire.pages import making
@@ -29,13 +29,16 @@ def global_id(type: str, id: str) -> str:
 
 
 def short_id(id: str) -> str:
-    """Read the short id out of a global one, in either alphabet of base64; others stay."""
+    """Read the short id out of a global one, in either alphabet of base64; others stay.
+
+    Some short ids are base64 of a text with a colon: what follows is no id then, it is too short.
+    """
     padded = id.replace("-", "+").replace("_", "/") + "=" * (-len(id) % 4)
     try:
         _, colon, short = base64.b64decode(padded, validate=True).decode().rpartition(":")
     except (binascii.Error, UnicodeDecodeError):
         return id
-    return short if colon else id
+    return short if colon and len(short) >= LENGTH else id
 
 
 def tag(found: Property, names: Mapping[str, str], ids: HashIds) -> Told:
@@ -94,17 +97,24 @@ class _Made:
         self.created_at, self.updated_at = made.job.created_at, made.job.updated_at
 
 
-def text(value: Any) -> str | None:
-    """Spell a value of a profile: always a text, dates in milliseconds since 1970."""
+def text(value: Any, asked: Property) -> str | None:
+    """Spell a value that a profile has of a property: always a text, as are those in lists.
+
+    Dates and instants, which a profile has as texts of ISO 8601, are milliseconds since 1970.
+    """
     match value:
-        case None | str():
-            return value
+        case None:
+            return None
         case bool():
             return "true" if value else "false"
-        case datetime():
-            return str((value.astimezone(UTC) - _EPOCH) // (_EPOCH.resolution * 1000))
-        case date():
-            return text(datetime(value.year, value.month, value.day, tzinfo=UTC))
         case list():
-            return json.dumps(value, ensure_ascii=False, default=text)
-    return str(value)
+            return json.dumps([_plain(each, asked) for each in value], ensure_ascii=False)
+    return str(_plain(value, asked))
+
+
+def _plain(value: Any, asked: Property) -> Any:
+    if asked.value_type is not ValueType.DATE or not isinstance(value, str):
+        return value
+    at = datetime.fromisoformat(value)
+    at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    return str((at - _EPOCH) // timedelta(milliseconds=1))
