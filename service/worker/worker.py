@@ -72,6 +72,8 @@ class Worker:
         self._running: dict[JobId, asyncio.Task[None]] = {}
         self._claims: dict[JobId, Claim] = {}
         self._cancelled: set[JobId] = set()
+        # Since the last claim began: it may be that job's, which is not among those that run yet.
+        self._has_missed_a_cancel = False
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -113,6 +115,7 @@ class Worker:
         """Claim a job and start on it; return how long to sleep before looking again."""
         if len(self._running) >= self._slots:
             return self._timing.poll
+        self._has_missed_a_cancel = False
         asked_at = time.monotonic()
         try:
             async with self._database.transaction() as db:
@@ -132,6 +135,8 @@ class Worker:
             heartbeat=self._timing.heartbeat,
             claimed_at=asked_at,
         )
+        if self._has_missed_a_cancel:
+            claim.look()
         task = asyncio.create_task(self._attempt(claim), name=f"job {job.id}")
         self._running[job.id] = task
         self._claims[job.id] = claim
@@ -194,14 +199,21 @@ class Worker:
         """
         async for notice in notices:
             if notice == LOOK_AGAIN:
+                self._has_missed_a_cancel = True
                 for claim in self._claims.values():
                     claim.look()
             state, _, id = notice.partition(":")
             if state != JobState.RUNNING:
                 self._wake.set()
-            if state == JobState.CANCELLED and (task := self._running.get(JobId(int(id)))):
-                self._cancelled.add(JobId(int(id)))
-                task.cancel()
+            if state == JobState.CANCELLED:
+                self._stop_engine(JobId(int(id)))
+
+    def _stop_engine(self, id: JobId) -> None:
+        if task := self._running.get(id):
+            self._cancelled.add(id)
+            task.cancel()
+        else:
+            self._has_missed_a_cancel = True
 
     async def _reap(self) -> None:
         """Free the jobs of workers that went silent, on a timer of its own.

@@ -8,8 +8,9 @@ import pytest
 
 from catalog.errors import Stale
 from catalog.jobs import JobEvent, JobKind, JobState, WorkerId
+from catalog.store.database import Database
 from catalog.store.jobs import JobStore
-from catalog.store.notices import Notices
+from catalog.store.notices import LOOK_AGAIN, Notices
 from service.engine.local import EngineDied
 from service.engine.orders import Progress
 from service.worker import attempts
@@ -168,6 +169,44 @@ async def test_a_cancel_that_was_not_heard_stops_the_work_as_soon_as_notices_are
         await JobStore(db).move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
         is_heard.set()
         await doing.stopped.get()
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_cancel_between_a_claim_and_what_the_worker_notes_of_it_stops_the_work_at_once(
+    working, db, scope, doing, monkeypatch, is_heard
+):
+    """The claim is committed already; the notice came, or that some may have been lost."""
+    job = await a_job(db, scope)
+    begin, hear, claim_next = Database.transaction, Notices.__anext__, JobStore.claim_next
+    claimed, listened = asyncio.Event(), asyncio.Event()
+
+    async def claim(jobs, *asked, **more):
+        found = await claim_next(jobs, *asked, **more)
+        if found is not None:
+            claimed.set()
+        return found
+
+    @asynccontextmanager
+    async def transaction(database):
+        is_first = not claimed.is_set()
+        async with begin(database) as begun:
+            yield begun
+        if is_first and claimed.is_set():
+            await JobStore(db).move(job, JobEvent.CANCEL, actor="amy", is_fenced=False)
+            await listened.wait()
+
+    async def heard(notices):
+        notice = await hear(notices)
+        if notice != f"cancelled:{job.id}":
+            return notice
+        asyncio.get_running_loop().call_soon(listened.set)  # when the worker has looked at it
+        return notice if is_heard else LOOK_AGAIN
+
+    monkeypatch.setattr(JobStore, "claim_next", claim)
+    monkeypatch.setattr(Database, "transaction", transaction)
+    monkeypatch.setattr(Notices, "__anext__", heard)
+    async with working(lease=HOUR, heartbeat=HOUR):
+        assert (await doing.stopped.get()).job.id == job.id
 
 
 async def test_a_worker_told_to_stop_hands_its_job_back(working, db, scope, doing):
