@@ -231,6 +231,14 @@ COMMENT ON VIEW store_file_gaps IS
     'here: a batch was taken back for whose sake some were left out, and one is left that may have '
     'had them.';
 
+CREATE FUNCTION store_file_gaps_at(snapshot bigint) RETURNS SETOF store_file_gaps
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM store_file_gaps WHERE since <= snapshot AND (until IS NULL OR until > snapshot)
+$$;
+
+COMMENT ON FUNCTION store_file_gaps_at IS
+    'The gaps that count in a snapshot, also those of files that are not in it.';
+
 COMMENT ON COLUMN store_files.superseded_count IS
     'Of a file that was compacted: rows that may be left out when none of its batches can be taken '
     'back any more.';

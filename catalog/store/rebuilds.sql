@@ -39,12 +39,10 @@ SELECT id FROM jobs
 -- name: lacking_at
 -- Data sets whose store files lack rows in a snapshot.
 SELECT DISTINCT dataset_id
-  FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
+  FROM store_files JOIN store_file_gaps_at(:commit) AS gap ON gap.file_id = store_files.id
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND store_files.added <= :commit
    AND (store_files.removed IS NULL OR store_files.removed > :commit)
-   AND gap.since <= :commit
-   AND (gap.until IS NULL OR gap.until > :commit)
  ORDER BY dataset_id
 
 -- name: batches
@@ -52,12 +50,10 @@ SELECT DISTINCT dataset_id
 -- A file that a compaction made of such a one meanwhile lacks the same.
 WITH lacking AS (
     SELECT DISTINCT store_files.id, store_files.kind
-      FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
+      FROM store_files JOIN store_file_gaps_at(:commit) AS gap ON gap.file_id = store_files.id
      WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND dataset_id = :dataset_id
        AND (store_files.removed IS NULL OR store_files.removed > :commit)
-       AND gap.since <= :commit
-       AND (gap.until IS NULL OR gap.until > :commit)
 )
 SELECT source.batch_id, source.is_upsert, array_agg(DISTINCT lacking.kind) AS kinds
   FROM lacking

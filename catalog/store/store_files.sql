@@ -119,10 +119,8 @@ SELECT id, dataset_id, batch_id, kind, key, size_bytes, row_count, ingest_number
  WHERE id = ANY (:ids::bigint[])
    AND sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND NOT is_replaced
-   AND NOT EXISTS (SELECT FROM store_file_gaps AS gap
-                    WHERE gap.file_id = store_files.id
-                      AND gap.since <= :commit
-                      AND (gap.until IS NULL OR gap.until > :commit))
+   AND NOT EXISTS (SELECT FROM store_file_gaps_at(:commit) AS gap
+                    WHERE gap.file_id = store_files.id)
  ORDER BY ingest_number, key COLLATE "C"
 
 -- name: live
