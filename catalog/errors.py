@@ -141,7 +141,8 @@ class UnknownProperties(InvalidField):
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(
             "properties",
-            f"nothing here is called {', '.join(keys)}: ask for usr_… (user properties), "
+            f"nothing here is called {', '.join(key or repr(key) for key in keys)}: "
+            "ask for usr_… (user properties), "
             "tag_… (tags), id_$… (last value of an identity) or ids_$… (all of them)",
         )
         self.keys = tuple(keys)

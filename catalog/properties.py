@@ -30,8 +30,7 @@ TAG_PREFIX: Final = "tag_"
 MOST_COLUMNS = 60
 #: Most columns of a listing of users, as documented.
 MOST_LISTED_COLUMNS = 20
-#: Characters of a name and of a key, as documented.
-NAME_LENGTH = 30
+#: Characters of a key, as documented.
 KEY_LENGTH = 100
 
 #: As documented: Latin letters, digits and underscores; predefined ones begin with a dollar.
@@ -42,6 +41,11 @@ class PropertyKind(StrEnum):
     IDENTITY = "identity"  # one of the profile's identities, of one namespace
     USER = "user"  # a leaf that tells what the person is
     TAG = "tag"  # a leaf that somebody worked out about the person
+
+    @property
+    def noun(self) -> str:
+        """What callers are told that one is."""
+        return "user property" if self is PropertyKind.USER else str(self)
 
 
 class ValueType(StrEnum):
@@ -78,8 +82,9 @@ class PropertyDraft:
     path: Path | None = None
     #: Code of an identity's namespace; null for the others.
     namespace: str | None = None
-    #: Null: what the leaf is.
+    #: Null: what the leaf is, and whether it is a list.
     value_type: ValueType | None = None
+    is_array: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

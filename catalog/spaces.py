@@ -18,9 +18,6 @@ from catalog.segments import SegmentDefinition
 
 SpaceNumber = NewType("SpaceNumber", int)
 
-#: Characters of a name, as documented for what else is named.
-NAME_LENGTH = 30
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceDraft:
@@ -86,9 +83,9 @@ class PlacedSegment:
     #: Null: it belongs to the project, and every space of it sees it.
     space_number: SpaceNumber | None
     stage: Stage
-    #: When it was last computed with success, or when that last failed.
+    #: When it was last computed with success; or when that failed, if it did the last time.
     detected_at: datetime | None
-    #: How many profiles were found to belong to it; null until they were counted.
+    #: How many profiles were found to belong to it the last time; null until they were counted.
     member_count: int | None
     #: How many there were in all.
     profile_count: int | None

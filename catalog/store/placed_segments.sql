@@ -2,19 +2,21 @@
 
 -- name: numbers
 -- The segments that a space sees, or of a whole sandbox, by number; of one id, key or number, or
--- all. With each, how its newest job stands that was asked to compute it, and whether its
--- memberships count.
+-- all. With each, how its newest job stands that was asked to compute it, what the newest that
+-- succeeded found, and whether its memberships count.
 SELECT placed_segments.number, placed_segments.segment_id, placed_segments.space_number,
-       jobs.state AS job_state, coalesce(jobs.finished_at, jobs.updated_at) AS detected_at,
-       jobs.metrics -> 'segments' -> segments.id AS counts,
-       jobs.metrics -> 'profiles' AS profiles,
+       newest.state AS job_state,
+       CASE WHEN newest.state = 'failed' THEN newest.finished_at
+            ELSE done.finished_at END AS detected_at,
+       done.metrics -> 'segments' -> segments.id AS counts,
+       done.metrics -> 'profiles' AS profiles,
        EXISTS (SELECT FROM membership_segments
                 WHERE membership_segments.segment_id = segments.id
                   AND membership_segments.removed IS NULL) AS is_computed
   FROM placed_segments
        JOIN segments ON segments.id = placed_segments.segment_id
        LEFT JOIN LATERAL (
-            SELECT jobs.*
+            SELECT jobs.state, jobs.finished_at
               FROM segment_jobs
                    JOIN jobs ON jobs.id = segment_jobs.job_id
              WHERE segment_jobs.sandbox_id = placed_segments.sandbox_id
@@ -22,7 +24,18 @@ SELECT placed_segments.number, placed_segments.segment_id, placed_segments.space
                AND jobs."order" @? format('$.policies[*].segments[*] ? (@.id == %s)',
                                           to_json(segments.id))::jsonpath
              ORDER BY segment_jobs.job_id DESC
-             LIMIT 1) AS jobs ON true
+             LIMIT 1) AS newest ON true
+       LEFT JOIN LATERAL (
+            SELECT jobs.metrics, jobs.finished_at
+              FROM segment_jobs
+                   JOIN jobs ON jobs.id = segment_jobs.job_id
+             WHERE segment_jobs.sandbox_id = placed_segments.sandbox_id
+               AND segment_jobs.organisation_id = placed_segments.organisation_id
+               AND jobs.state = 'succeeded'
+               AND jobs."order" @? format('$.policies[*].segments[*] ? (@.id == %s)',
+                                          to_json(segments.id))::jsonpath
+             ORDER BY segment_jobs.job_id DESC
+             LIMIT 1) AS done ON true
  WHERE placed_segments.sandbox_id = :sandbox_id
    AND placed_segments.organisation_id = :organisation_id
    AND (:space_number::bigint IS NULL OR placed_segments.space_number IS NULL

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 from catalog.access import Access
 from catalog.audit import Action, ObjectKind
-from catalog.errors import Forbidden, InvalidField, NotFound
+from catalog.errors import Forbidden, NotFound
+from catalog.names import check_name
 from catalog.organisations import Caller
 from catalog.personal_tokens import NAME_LENGTH, PersonalToken, TokenNumber
 from catalog.store.audit import AuditStore
@@ -44,8 +45,7 @@ class PersonalTokens:
         It lets its bearer do what its maker may, or those ``scopes`` of it; calls that name no
         project look into the maker's sandbox.
         """
-        if not name.strip() or len(name) > NAME_LENGTH:
-            raise InvalidField("name", f"must have 1 to {NAME_LENGTH} characters")
+        check_name(name, most=NAME_LENGTH)
         if scopes is not None and (beyond := scopes - by.may):
             raise Forbidden(f"you may not do {', '.join(sorted(beyond))}: nor may your token")
         secret = str(uuid4())

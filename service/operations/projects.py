@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from catalog.audit import Action, ObjectKind
 from catalog.errors import InvalidField, NotFound
+from catalog.names import check_description, check_name
 from catalog.organisations import Caller, Sandbox
 from catalog.properties import PropertyKind
-from catalog.spaces import NAME_LENGTH, Place, Space, SpaceDraft, SpaceNumber
+from catalog.spaces import Place, Space, SpaceDraft, SpaceNumber
 from catalog.store.audit import AuditStore
 from catalog.store.database import Connection, Database
 from catalog.store.organisations import OrganisationStore
@@ -20,6 +21,13 @@ from service.operations.hash_ids import HashIdSource, Noun
 
 #: It stands in headers of other dialects.
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+#: What the lists of a space are called that say what it may use.
+_LISTS = {
+    PropertyKind.IDENTITY: "identities",
+    PropertyKind.USER: "userProperties",
+    PropertyKind.TAG: "tags",
+}
 
 
 class Projects:
@@ -35,7 +43,8 @@ class Projects:
             return await OrganisationStore(db).sandboxes(by.scope.organisation_id)
 
     async def open(self, name: str, title: str, *, by: Caller) -> Sandbox:
-        """Make a project, or return the one that has the name; refuses a name that is none."""
+        """Make a project, or return the one that has the name; refuses names that are none."""
+        check_name(title)
         if not _KEY.fullmatch(name):
             raise InvalidField(
                 "key", "must have 1 to 63 letters, digits, _ and -, the first no mark"
@@ -48,7 +57,10 @@ class Projects:
             return made
 
     async def retitle(self, place: Place, title: str) -> Sandbox:
-        """Give a project another display name."""
+        """Give a project another display name; refuses with NotFound what is a space."""
+        check_name(title)
+        if place.space is not None:
+            raise NotFound("project", (await self._ids.known()).of(Noun.SPACE, place.space.number))
         async with self._database.transaction() as db:
             changed = await OrganisationStore(db).retitle(place.by.scope, title)
             name = place.by.scope.sandbox_name
@@ -144,12 +156,12 @@ def _in_space(place: Place) -> Space:
 
 async def _check(db: Connection, place: Place, draft: SpaceDraft) -> None:
     """Refuse a space without a name, and one that would be given what is not there."""
-    if not draft.name.strip() or len(draft.name) > NAME_LENGTH:
-        raise InvalidField("name", f"must have 1 to {NAME_LENGTH} characters")
+    check_name(draft.name)
+    check_description(draft.description)
     wanted: dict[str, PropertyKind] = {
         key: kind for kind, keys in draft.allowed.items() for key in keys
     }
     known = await PropertyStore(db).keyed(place.by.scope, wanted)
     for key, kind in sorted(wanted.items()):
         if key not in known or known[key].kind is not kind:
-            raise InvalidField("allowed", f"the project has no {kind} property {key}")
+            raise InvalidField(_LISTS[kind], f"the project has no {kind.noun} {key}")

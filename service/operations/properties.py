@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalog.audit import Action, ObjectKind
-from catalog.errors import InvalidField, NotFound, TooManyProperties, UnknownProperties
+from catalog.errors import (
+    Conflict,
+    InvalidField,
+    NotFound,
+    TooManyProperties,
+    UnknownProperties,
+)
+from catalog.names import check_description, check_name
 from catalog.properties import (
     MOST_COLUMNS,
-    NAME_LENGTH,
     USER_PREFIX,
     Column,
     Property,
@@ -40,9 +46,11 @@ class Properties:
     async def define(self, draft: PropertyDraft, place: Place) -> Property:
         """Make a property.
 
-        Refuses a key or name that is taken, and a leaf or namespace the project does not have.
+        Refuses a key or name that is taken, and a leaf or namespace the project does not have; and
+        with Conflict to make in a space what the space may not use, since it was given some alone.
         """
         async with self._database.transaction() as db:
+            _check_space(draft, place)
             checked, value_type, is_array = await _check(db, draft, place)
             made = await PropertyStore(db).add(
                 place.by.scope,
@@ -60,7 +68,7 @@ class Properties:
         Exports that were submitted keep what it was.
         """
         async with self._database.transaction() as db:
-            await _visible(db, place, draft.key)
+            await _visible(db, place, draft.key, kind_of(draft.key))
             checked, value_type, is_array = await _check(db, draft, place)
             changed = await PropertyStore(db).revise(
                 place.by.scope,
@@ -75,7 +83,7 @@ class Properties:
     async def remove(self, key: str, place: Place) -> None:
         """Remove a property. Exports that wait and ask for it will fail and say so."""
         async with self._database.transaction() as db:
-            await _visible(db, place, key)
+            await _visible(db, place, key, kind_of(key))
             await PropertyStore(db).remove(place.by.scope, key)
             await AuditStore(db).note(place.by, Action.REMOVE, ObjectKind.PROPERTY, key)
 
@@ -85,13 +93,10 @@ class Properties:
             found = await PropertyStore(db).all(place.by.scope, kind)
         return tuple(each for each in found if place.allows(each))
 
-    async def find(self, key: str, place: Place, kind: PropertyKind | None = None) -> Property:
+    async def find(self, key: str, place: Place, kind: PropertyKind) -> Property:
         """Find a property by its key; refuses with NotFound one of another kind."""
         async with self._database.transaction() as db:
-            found = await _visible(db, place, key)
-        if kind is not None and found.kind is not kind:
-            raise NotFound(str(kind), key)
-        return found
+            return await _visible(db, place, key, kind)
 
     async def find_by_id(self, id: str, place: Place, kind: PropertyKind) -> Property:
         """Find a property by its short id; refuses with NotFound."""
@@ -101,7 +106,7 @@ class Properties:
             async with self._database.transaction() as db:
                 found = await PropertyStore(db).numbered(place.by.scope, PropertyNumber(number))
         if found is None or found.kind is not kind or not place.allows(found):
-            raise NotFound(str(kind), id)
+            raise NotFound(kind.noun, id)
         return found
 
     async def columns(
@@ -140,11 +145,20 @@ def _column(key: str, property: Property | None, is_all: bool) -> Column | None:
     return Column(key=key, property=property, has_all_values=is_all)
 
 
-async def _visible(db: Connection, place: Place, key: str) -> Property:
-    found = await PropertyStore(db).find(place.by.scope, key)
-    if not place.allows(found):
-        raise NotFound("property", key)
+async def _visible(db: Connection, place: Place, key: str, kind: PropertyKind) -> Property:
+    found = (await PropertyStore(db).keyed(place.by.scope, [key])).get(key)
+    if found is None or found.kind is not kind or not place.allows(found):
+        raise NotFound(kind.noun, key)
     return found
+
+
+def _check_space(draft: PropertyDraft, place: Place) -> None:
+    space, kind = place.space, kind_of(draft.key)
+    if space is not None and kind in space.allowed and draft.key not in space.allowed[kind]:
+        raise Conflict(
+            f"{draft.key} would not be seen here: space {space.name} may use what it was given "
+            f"alone; define the {kind.noun} in the project"
+        )
 
 
 async def _check(
@@ -152,8 +166,8 @@ async def _check(
 ) -> tuple[PropertyDraft, ValueType, bool]:
     """What a property will hold; refuses what contradicts itself or the project's schemas."""
     kind = kind_of(draft.key)
-    if not draft.name.strip() or len(draft.name) > NAME_LENGTH:
-        raise InvalidField("name", f"must have 1 to {NAME_LENGTH} characters")
+    check_name(draft.name)
+    check_description(draft.description)
     if kind is PropertyKind.IDENTITY:
         return await _check_identity(db, draft, place)
     if draft.namespace is not None or not draft.path:
@@ -163,6 +177,9 @@ async def _check(
     if draft.value_type not in {None, value_type}:
         where = ".".join(draft.path)
         raise InvalidField("valueType", f"{where} holds {value_type}, not {draft.value_type}")
+    if draft.is_array not in {None, is_array}:
+        where = ".".join(draft.path)
+        raise InvalidField("valueType", f"{where} is {'a list' if is_array else 'one value'}")
     return draft, value_type, is_array
 
 
@@ -171,8 +188,8 @@ async def _check_identity(
 ) -> tuple[PropertyDraft, ValueType, bool]:
     if draft.path is not None or draft.namespace is None:
         raise InvalidField("namespace", f"{draft.key} needs the code of a namespace, and no path")
-    if draft.value_type not in {None, ValueType.STRING}:
-        raise InvalidField("valueType", "identities are STRING")
+    if draft.value_type not in {None, ValueType.STRING} or draft.is_array:
+        raise InvalidField("valueType", "identities are STRING, and no lists")
     try:
         namespace = await NamespaceStore(db).find(place.by.scope, draft.namespace)
     except NotFound as missing:

@@ -10,6 +10,7 @@ from typing import Any
 
 from catalog.entities import AskedIdentity, Entity, EntityRequest, key_of, xid_of
 from catalog.errors import Unavailable
+from catalog.identities import IDENTITY_VALUE_LENGTH
 from catalog.properties import Column, Property, PropertyKind
 from catalog.schemas import Path
 from catalog.spaces import Place
@@ -86,11 +87,13 @@ class Users:
         return await self._user(AskedIdentity(id=xid_of(f"{identity:032x}")), place)
 
     async def identified(self, identity: Property, value: str, place: Place) -> User | None:
-        """Find the user of an identity; None when no row is about one.
+        """Find the user of an identity; None when no row is about one, or could be.
 
         One that came after the last plan that numbered is waited for as for a page of users: see
         :meth:`ListedUsers.number` for what is refused.
         """
+        if not 0 < len(value) <= IDENTITY_VALUE_LENGTH:
+            return None
         return await self._user(AskedIdentity(id=value, namespace=identity.namespace), place)
 
     async def merged(

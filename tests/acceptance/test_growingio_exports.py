@@ -301,10 +301,11 @@ async def test_a_download_is_looked_up_among_jobs_and_comes_in_ranges(
     assert beyond.status == 416
     again = await gio.session.get(address, headers={"If-None-Match": head.headers["ETag"]})
     assert again.status == 304
+    any_version = await gio.session.get(address, headers={"If-None-Match": "*"})
+    assert any_version.status == 304
     named = head.headers["Content-Disposition"]
-    assert re.match(
-        r'attachment; filename="_+\d{4}-\d\d-\d\d_UserList\.csv"; filename\*=UTF-8', named
-    )
+    # Programs that know but the first name save under one that no other file has.
+    assert named.startswith(f"attachment; filename=\"{job['name']}.csv\"; filename*=UTF-8''")
     assert unquote(named.rpartition("''")[2]).startswith("会员等级_")
     assert head.headers["Content-Type"] == "text/csv; charset=UTF-8"
     raw = quote(unquote(uri), safe="/")
@@ -312,7 +313,7 @@ async def test_a_download_is_looked_up_among_jobs_and_comes_in_ranges(
     for client in (stranger_to, gio):
         for path in ("/etc/passwd", uri + "x", "..%2F..%2Fetc%2Fpasswd", ""):
             answer = await client.get("/download?file=" + path)
-            assert answer.status in {401, 404}
+            assert answer.status in ({400, 404} if client is gio else {401})
     assert (await stranger_to.get(f"/download?file={uri}")).status == 401
 
 

@@ -253,7 +253,7 @@ def hold(
         for name in names:
             enumerated = resolved(promised[name]).get("enum")
             known = words(field.annotation)
-            assert not (enumerated and known) or set(enumerated) == known, name
+            assert not (enumerated and known) or {*enumerated} - {None} == known, name
             for below in models_in(field.annotation):
                 hold(promised[name], below, f"{where}.{name}")
     if not says_any_key(schema):

@@ -400,6 +400,24 @@ async def test_a_defect_of_a_resolver_is_logged_once_and_told_with_no_word_of_it
     assert "secret" not in json.dumps(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({}, "document.query: Field required"),
+        (5, "document: Input should be an object"),
+        ({"query": "{ version }", "variables": []}, "document.variables: Input should be an obj"),
+        ([{"query": "{ version }"}, {}], "documents.1.query: Field required"),
+        ([{"query": "{ version }"}] * 21, "documents: List should have at most 20 items"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_told_of_the_form_it_has(gio, body, problem):
+    answer = await gio.post("/graphql", json=body)
+    told = await answer.json()
+    assert answer.status == 400
+    assert told["detail"].startswith(problem)
+    assert "; " not in told["detail"]
+
+
 @pytest.mark.parametrize("id", [5, 1.5, True, {"a": 1}, ["x"]])
 async def test_an_id_is_a_text(gio, id):
     query = "query($id: HashId!) { tags(projectId: $id) { id } }"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from catalog.access import ALL, Access
+from catalog.jobs import Job, JobError, JobEvent, WorkerId
 from catalog.organisations import Scope
-from catalog.store.database import Database
+from catalog.store.database import Connection, Database
+from catalog.store.jobs import JobStore
+from service.surfaces.growingio.wire import instant
 from service.surfaces.http import Operations
 from tests.surfaces.client import HttpClient, a_client
 from tests.surfaces.growingio import Defined, a_caller, a_segment, a_token
+
+DETECTOR = "stage detectedAt totalUsers usersRatio"
 
 #: As documented: eight letters and digits, none of those that the scheme separates numbers by.
 SHORT_ID = re.compile(r"[A-BDEGJ-RV-Za-bdegj-rv-z0-9]{8}")
@@ -39,6 +46,25 @@ async def test_a_project_is_made_once_and_renamed(gio: HttpClient):
 async def test_the_key_of_a_project_can_stand_in_a_header(gio: HttpClient, key: str):
     answer = await gio.post("/v1/api/projects", json={"key": key, "name": "x"})
     assert answer.status == 400
+
+
+@pytest.mark.parametrize("name", ["", " ", "名" * 31, "a\nb"])
+async def test_a_project_has_a_name_that_people_can_read(gio: HttpClient, name: str):
+    made = await gio.post("/v1/api/projects", json={"key": "test", "name": name})
+    (project,) = await (await gio.get("/v1/api/projects")).json()
+    renamed = await gio.put(f"/v1/api/projects/{project['id']}", json={"name": name})
+    for refused in (made, renamed):
+        assert (refused.status, (await refused.json())["code"]) == (400, "invalid_field")
+
+
+async def test_a_project_is_not_renamed_by_one_of_its_spaces(gio: HttpClient, defined: Defined):
+    refused = await gio.put(f"/v1/api/projects/{defined.space}", json={"name": "别的"})
+    assert (refused.status, (await refused.json())["detail"]) == (
+        404,
+        f"no project {defined.space}",
+    )
+    (project,) = await (await gio.get("/v1/api/projects")).json()
+    assert project["name"] == "Production"
 
 
 async def test_ids_of_different_nouns_differ(gio: HttpClient, defined: Defined):
@@ -94,10 +120,26 @@ async def test_pages_say_whether_there_are_others(gio: HttpClient, defined: Defi
         ("user_tags", {"key": "tag_x", "name": "x"}, "needs the path"),
         ("user_tags", {"key": "tag_x", "name": " ", "path": "loyalty.tier"}, "1 to 30"),
         ("user_tags", {"key": "tag_x", "name": "长" * 31, "path": "loyalty.tier"}, "1 to 30"),
+        ("user_tags", {"key": "tag_x", "name": "x\ny", "path": "loyalty.tier"}, "control"),
+        (
+            "user_tags",
+            {"key": "tag_x", "name": "x", "path": "loyalty.tier", "description": "x" * 1001},
+            "at most 1000",
+        ),
         (
             "user_tags",
             {"key": "tag_x", "name": "x", "path": "person.age", "valueType": {"type": "STRING"}},
             "holds INT",
+        ),
+        (
+            "user_tags",
+            {
+                "key": "tag_x",
+                "name": "x",
+                "path": "loyalty.badges",
+                "valueType": {"type": "STRING", "isArray": False},
+            },
+            "loyalty.badges is a list",
         ),
         ("user_identities", {"key": "$x", "name": "x", "namespace": "NONE"}, "no namespace"),
         ("user_identities", {"key": "$x", "name": "x", "path": "person.age"}, "needs the code"),
@@ -176,8 +218,26 @@ async def test_a_space_may_use_what_it_was_given(gio: HttpClient, defined: Defin
 async def test_a_space_is_given_only_what_is_there(gio: HttpClient, defined: Defined, scope: Scope):
     spaces = f"/v2/api/enterprise/{scope.organisation_id}/projects/{defined.project}/spaces"
     answer = await gio.post(spaces, json={"name": "x", "tags": ["usr_gender"]})
-    assert answer.status == 400
-    assert "usr_gender" in (await answer.json())["message"]
+    told = await answer.json()
+    assert (answer.status, told["message"]) == (400, "tags: the project has no tag usr_gender")
+    answer = await gio.post(spaces, json={"name": "x", "userProperties": ["usr_no"]})
+    told = await answer.json()
+    assert told["message"] == "userProperties: the project has no user property usr_no"
+
+
+async def test_nothing_is_defined_in_a_space_that_the_space_would_not_see(
+    gio: HttpClient, defined: Defined, scope: Scope
+):
+    spaces = f"/v2/api/enterprise/{scope.organisation_id}/projects/{defined.project}/spaces"
+    space = await (await gio.post(spaces, json={"name": "投放", "tags": ["tag_rfm"]})).json()
+    of_space = f"/v1/api/projects/{space['id']}"
+    tag = {"key": "tag_badges", "name": "徽章", "path": "loyalty.badges"}
+    refused = await gio.post(f"{of_space}/user_tags", json=tag)
+    assert (refused.status, (await refused.json())["code"]) == (409, "conflict")
+    user = {"key": "usr_tier", "name": "等级", "path": "loyalty.tier"}
+    assert (await gio.post(f"{of_space}/user_properties", json=user)).status == 200
+    listed = await (await gio.get(f"{defined.of_project}/user_tags")).json()
+    assert [each["key"] for each in listed["values"]] == ["tag_rfm"]
 
 
 async def test_the_portal_knows_the_callers_enterprise_alone(gio: HttpClient, defined: Defined):
@@ -293,6 +353,44 @@ async def test_a_computation_is_triggered_once_at_a_time(gio: HttpClient, define
     assert page["values"][0]["detector"]["stage"] == "READY"
 
 
+async def test_a_segment_tells_what_was_found_last_while_it_is_computed_again(
+    gio: HttpClient, defined: Defined, db: Connection
+):
+    path = f"{defined.of_project}/segment_profiles/{defined.segment}"
+
+    async def detector() -> dict[str, object]:
+        query = f'{{ segments(projectId: "{defined.project}") {{ detector {{ {DETECTOR} }} }} }}'
+        (segment,) = (await (await gio.post("/graphql", json={"query": query})).json())["data"][
+            "segments"
+        ]
+        told: dict[str, object] = segment["detector"]
+        assert (await (await gio.get(path)).json())["detector"].items() <= told.items()
+        return told
+
+    async def ended(event: JobEvent, **how: Any) -> Job:
+        jobs = JobStore(db)
+        job = await jobs.claim_next(WorkerId("w"), lease=timedelta(minutes=1))
+        assert job is not None
+        assert (await detector())["stage"] == "RUNNING"
+        return await jobs.move(job, event, actor="test", **how)
+
+    metrics = {
+        "segments": {defined.segment_id: {"entered": 3, "stayed": 1, "left": 0}},
+        "profiles": {"timestampOrdered-pdg-mp": 16},
+    }
+    await gio.post(f"{path}/computes")
+    done = await ended(JobEvent.COMPLETE, metrics=metrics)
+    assert done.finished_at is not None
+    found = {"detectedAt": instant(done.finished_at), "totalUsers": 4, "usersRatio": 0.25}
+    assert await detector() == {"stage": "FINISH", **found}
+    await gio.post(f"{path}/computes")
+    assert await detector() == {"stage": "READY", **found}
+    failed = await ended(JobEvent.FAIL, failure=JobError(code="any", message="any"))
+    assert failed.finished_at is not None
+    failed_at = {"detectedAt": instant(failed.finished_at)}
+    assert await detector() == {"stage": "ERROR", **found, **failed_at}
+
+
 async def test_messages_come_in_the_language_asked_for(gio: HttpClient):
     path = "/v1/api/job/result/kqQeWeGr"
     chinese = await (await gio.get(path, headers={"language": "CH"})).json()
@@ -302,6 +400,68 @@ async def test_messages_come_in_the_language_asked_for(gio: HttpClient):
     assert chinese["code"] == english["code"] == "not_found"
     assert chinese["success"] is False
     assert chinese["detail"] == english["detail"] == english["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "thing"),
+    [
+        ("user_tags/tag_no", "用户标签 tag_no"),
+        ("user_tags/usr_gender", "用户标签 usr_gender"),
+        ("user_properties/usr_no", "用户属性 usr_no"),
+        ("user_identities/$no", "用户身份 $no"),
+        ("segment_profiles/seg_no", "分群 seg_no"),
+        ("users/$no/x", "用户身份 $no"),
+    ],
+)
+async def test_what_is_missing_is_called_what_it_is(
+    gio: HttpClient, defined: Defined, path: str, thing: str
+):
+    answer = await gio.get(f"{defined.of_project}/{path}", headers={"language": "CH"})
+    assert (answer.status, (await answer.json())["message"]) == (404, f"{thing} 不存在")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "message"),
+    [
+        (b"null", {}, "请求体 无效"),
+        (b"{", {}, "请求体 无效"),
+        (b'{"name": "\\u0000"}', {}, "请求体 无效"),
+        (b"{}", {"Idempotency-Key": "é"}, "请求头 Idempotency-Key 无效"),
+        (b'{"properties": 5}', {}, "参数 properties 无效"),
+        (b'{"properties": [""]}', {}, "属性不存在或未授权:''"),
+    ],
+)
+async def test_what_of_a_request_is_wrong_is_said_in_chinese(
+    gio: HttpClient, defined: Defined, body: bytes, headers: dict[str, str], message: str
+):
+    headers = {"Content-Type": "application/json", "language": "CH", **headers}
+    path = f"{defined.of_project}/user_tags/tag_rfm/export_jobs"
+    answer = await gio.post(path, data=body, headers=headers)
+    assert (answer.status, (await answer.json())["message"]) == (400, message)
+
+
+async def test_what_is_null_or_empty_counts_as_missing(gio: HttpClient, defined: Defined):
+    """Clients of some languages send every field of a body."""
+    path = f"{defined.of_project}/user_tags/tag_rfm/export_jobs"
+    for nothing in (None, ""):
+        asked = {"properties": None, "fileFormat": nothing, "csvHeaderType": nothing}
+        assert (await gio.post(path, json=asked)).status == 200
+    tag = {"key": "tag_badges", "name": "徽章", "path": "loyalty.badges"}
+    nulls = {"description": None, "namespace": None, "valueType": None}
+    made = await gio.post(f"{defined.of_project}/user_tags", json={**tag, **nulls})
+    assert (await made.json())["description"] == ""
+
+
+async def test_a_user_of_an_identity_that_none_can_have_is_nobody(
+    gio: HttpClient, defined: Defined
+):
+    answer = await gio.get(f"{defined.of_project}/users/$basic_userId/{'x' * 1025}")
+    assert await answer.json() == {"gioId": "0", "identifications": {}, "properties": {}}
+
+
+async def test_a_download_says_which_file(gio: HttpClient):
+    answer = await gio.get("/download")
+    assert (answer.status, (await answer.json())["code"]) == (400, "invalid_field")
 
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -434,7 +594,7 @@ async def test_a_secret_alone_gets_a_token_for_any_call(
         ({**FORM, "more": "\0"}, 400, "invalid_request"),
         ({**FORM, "grant_type": "password"}, 400, "unsupported_grant_type"),
         ({**FORM, "client_secret": "x", "scope": "all"}, 400, "invalid_scope"),
-        ({}, 400, "unsupported_grant_type"),
+        ({}, 400, "invalid_request"),
     ],
 )
 async def test_what_gets_no_token_is_told_why(

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from ariadne import graphql, make_executable_schema
 from graphql import GraphQLError, GraphQLSchema
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Discriminator, Field, RootModel, Tag
 
 from catalog.errors import Refusal
 from service.surfaces.graphql.asking import Asking
@@ -44,8 +44,16 @@ class Document(BaseModel):
     operation_name: Annotated[str | None, Field(alias="operationName")] = None
 
 
-class Documents(RootModel[Document | Annotated[list[Document], Field(max_length=MOST_DOCUMENTS)]]):
-    """One document, or several."""
+_One = Annotated[Document, Tag("document")]
+_Several = Annotated[list[Document], Field(max_length=MOST_DOCUMENTS), Tag("documents")]
+
+
+def _form(body: object) -> str:
+    return "documents" if isinstance(body, list) else "document"
+
+
+class Documents(RootModel[Annotated[_One | _Several, Discriminator(_form)]]):
+    """One document, or several: what is wrong with a body is told of the one that it is."""
 
 
 @cache

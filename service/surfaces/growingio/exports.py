@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from aiohttp import hdrs, web
 
-from catalog.errors import NotFound
+from catalog.errors import InvalidField, NotFound
 from catalog.jobs import JobId
 from catalog.properties import PropertyKind
 from catalog.spaces import Place
@@ -28,6 +28,8 @@ from service.surfaces.sending import stream
 _CACHE_CONTROL = "private, no-cache"
 
 _MEDIA_TYPES = {ListFormat.CSV: "text/csv", ListFormat.JSON: "application/x-ndjson"}
+
+_NOT_IN_QUOTES = str.maketrans('"\\', "__")
 
 #: What the standards call them that callers call otherwise.
 _CHARSETS = {Charset.UTF_8_MARKED: "UTF-8", Charset.UTF_16LE: "UTF-16"}
@@ -87,8 +89,9 @@ async def download(request: web.Request) -> web.StreamResponse:
     """Send a file, or what is asked of it, once the audit log has it under its path."""
     operations, by = request.app[OPERATIONS], request[CALLER]
     found = await _found(request)
-    etag = f'"{sha256("".join(piece.sha256 for piece in found.pieces).encode()).hexdigest()}"'
-    if any(f'"{known.value}"' == etag for known in request.if_none_match or ()):
+    digest = sha256("".join(piece.sha256 for piece in found.pieces).encode()).hexdigest()
+    etag = f'"{digest}"'
+    if any(known.value in {digest, "*"} for known in request.if_none_match or ()):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={hdrs.ETAG: etag})
     try:
         span = _asked_span(request, found, etag)
@@ -129,6 +132,8 @@ async def _found(request: web.Request) -> UserList:
     Browsers and libraries write a blank as a plus, and some a plus as itself.
     """
     path = request.query.get("file", "")
+    if not path:
+        raise InvalidField("file", "is missing: put a uri of a job's result behind ?file=")
     _, _, raw = request.rel_url.raw_query_string.partition("file=")
     spellings = dict.fromkeys((path, unquote(raw.partition("&")[0])))
     lists = request.app[OPERATIONS].user_lists
@@ -149,9 +154,9 @@ def _asked_span(request: web.Request, found: UserList, etag: str) -> Span | None
 def _headers(found: UserList) -> dict[str, str]:
     charset = _CHARSETS.get(found.charset, str(found.charset))
     is_text = found.format is ListFormat.CSV
-    plain = "".join(
-        each if each.isascii() and each not in '"\\' else "_" for each in found.file_name
-    )
+    # Who reads but the first name, as curl does, gets one that no other file has.
+    plain = found.file_name if found.file_name.isascii() else f"{found.name}.{found.format}"
+    plain = plain.translate(_NOT_IN_QUOTES)
     named = quote(found.file_name, safe="")
     return {
         hdrs.ACCEPT_RANGES: "bytes",

@@ -32,7 +32,7 @@ _THINGS = {
     "segment": "分群",
     "property": "属性",
     "identity": "用户身份",
-    "user": "用户属性",
+    "user property": "用户属性",
     "tag": "用户标签",
     "user list": "导出任务",
     "file": "文件",
@@ -40,6 +40,16 @@ _THINGS = {
     "sandbox": "项目",
     "enterprise": "企业",
 }
+
+#: What parts of a request are called of which no field is wrong, but the whole.
+_PARTS = {
+    "the body": "请求体",
+    "the form": "表单",
+    "the query": "查询参数",
+    "document": "请求体",
+    "documents": "请求体",
+}
+_A_HEADER = "the header "
 
 #: What a refusal says, by its class; the class that is nearest counts.
 _SENTENCES: dict[type[errors.Refusal], str] = {
@@ -107,12 +117,19 @@ def _particular(refusal: errors.Refusal) -> str | None:
         case errors.TooManyProperties():
             return f"查询失败:最多可选 {refusal.most} 个属性,当前为 {refusal.count} 个"
         case errors.UnknownProperties():
-            return f"属性不存在或未授权:{'、'.join(refusal.keys)}"
+            return f"属性不存在或未授权:{'、'.join(key or repr(key) for key in refusal.keys)}"
         case errors.InvalidField():
-            return f"参数 {refusal.field} 无效"
+            return f"{_part(refusal.field)} 无效"
         case errors.InsufficientScope():
             return f"没有权限:需要 {refusal.needed}"
     return None
+
+
+def _part(field: str) -> str:
+    """Name in Chinese what of a request is wrong."""
+    if field.startswith(_A_HEADER):
+        return f"请求头 {field.removeprefix(_A_HEADER)}"
+    return _PARTS.get(field) or f"参数 {field}"
 
 
 def outcome(found: UserList, language: Language) -> str | None:

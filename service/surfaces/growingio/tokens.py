@@ -19,6 +19,8 @@ _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 #: As documented: the secret alone says who asks.
 _ANY_CLIENT = "api"
 _ONLY_SCOPE = "system"
+_GRANT = "client_credentials"
+_FIELDS = ("grant_type", "client_id", "client_secret")
 
 
 async def issue(request: web.Request) -> web.Response:
@@ -27,13 +29,13 @@ async def issue(request: web.Request) -> web.Response:
         asked = await form(request)
     except InvalidField as refusal:
         return _failed("invalid_request", str(refusal))
-    if (grant := asked.get("grant_type")) != "client_credentials":
+    if (grant := asked.get("grant_type", _GRANT)) != _GRANT:
         return _failed("unsupported_grant_type", f"grant_type {grant!r} is not supported")
     if asked.get("scope", _ONLY_SCOPE) != _ONLY_SCOPE:
         return _failed("invalid_scope", f"the only scope is {_ONLY_SCOPE}")
-    missing = [name for name in ("client_id", "client_secret") if not asked.get(name)]
-    if missing:
-        return _failed("invalid_request", f"missing: {', '.join(missing)}")
+    if missing := [name for name in _FIELDS if not asked.get(name)]:
+        what = f"send {', '.join(missing)} in a form (application/x-www-form-urlencoded)"
+        return _failed("invalid_request", what)
     try:
         issued = await _issued(request, asked["client_id"], asked["client_secret"])
     except InvalidKey as refusal:

@@ -13,8 +13,9 @@ from service.operations.hash_ids import HashIds, Noun
 from service.surfaces.growingio.wire import Wire
 
 
-def _small(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+def _word(value: object) -> object:
+    """Take a word in any case, and an empty one as if it were missing: some clients send all."""
+    return (value.lower() or None) if isinstance(value, str) else value
 
 
 class NewExport(Wire):
@@ -22,9 +23,10 @@ class NewExport(Wire):
 
     #: Empty: the numbers of the users alone.
     properties: list[str] | None = None
-    file_format: Annotated[ListFormat, BeforeValidator(_small)] = ListFormat.CSV
-    #: Only read for CSV.
-    csv_header_type: Annotated[Heading, BeforeValidator(_small)] = Heading.KEY
+    #: Missing: CSV.
+    file_format: Annotated[ListFormat | None, BeforeValidator(_word)] = None
+    #: Only read for CSV. Missing: keys.
+    csv_header_type: Annotated[Heading | None, BeforeValidator(_word)] = None
 
     def request(
         self, kind: ListKind, title: str, columns: tuple[Column, ...], **of: Any
@@ -34,8 +36,8 @@ class NewExport(Wire):
             kind=kind,
             title=title,
             columns=columns,
-            format=self.file_format,
-            heading=self.csv_header_type,
+            format=self.file_format or ListFormat.CSV,
+            heading=self.csv_header_type or Heading.KEY,
             **of,
         )
 

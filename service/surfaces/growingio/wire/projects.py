@@ -25,7 +25,7 @@ class NewSpace(Wire):
     """The body of a create or replace call. Lists that are missing: all there are and will be."""
 
     name: str
-    description: str = ""
+    description: str | None = None
     identities: list[str] | None = None
     user_properties: list[str] | None = None
     tags: list[str] | None = None
@@ -38,7 +38,7 @@ class NewSpace(Wire):
         }
         return SpaceDraft(
             name=self.name,
-            description=self.description,
+            description=self.description or "",
             allowed={kind: frozenset(keys) for kind, keys in lists.items() if keys is not None},
         )
 

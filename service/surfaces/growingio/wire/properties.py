@@ -26,6 +26,7 @@ class Holding(Wire):
     """What values are, when the caller wants to be sure of it: the leaf tells."""
 
     type: ValueType
+    is_array: bool | None = None
 
 
 class NewProperty(Wire):
@@ -33,7 +34,7 @@ class NewProperty(Wire):
 
     key: str | None = None
     name: str
-    description: str = ""
+    description: str | None = None
     #: Of a user property and a tag: the leaf, from the root of the union schema, with dots.
     path: str | None = None
     #: Of an identity.
@@ -44,10 +45,11 @@ class NewProperty(Wire):
         return PropertyDraft(
             key=key,
             name=self.name,
-            description=self.description,
+            description=self.description or "",
             path=tuple(self.path.split(".")) if self.path else None,
             namespace=self.namespace,
             value_type=self.value_type.type if self.value_type else None,
+            is_array=self.value_type.is_array if self.value_type else None,
         )
 
 
