@@ -12,6 +12,9 @@ import click
 
 from catalog.store.obstacles import Obstacle
 
+#: The exit status of a command that Ctrl-C ended: what shells say of SIGINT.
+INTERRUPTED = 130
+
 #: Each command is the function of its name in the module of its name, which is imported when
 #: the command is called: reading the help of one must not load the engine of another.
 COMMANDS = {
@@ -56,6 +59,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Obstacle as obstacle:
             raise click.ClickException(str(obstacle)) from obstacle
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

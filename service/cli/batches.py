@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+import click
+
 from service.cli.api import Service
+from service.cli.interrupts import Say, seen_through
 from service.cli.sources import Files
 
 IMPORT = "/data/foundation/import/batches"
@@ -60,13 +63,20 @@ async def send(
     files: Files,
     *,
     on_bytes: Callable[[int], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> str:
     """Open a batch, upload its files and complete it. A batch that cannot be sent is aborted.
 
-    ``on_bytes`` is told how many bytes went out since it was told last.
+    ``on_bytes`` is told how many bytes went out since it was told last. ``say`` is told what became
+    of a batch that was not sent, or whose sender was interrupted.
     """
-    opened = await service.post(
-        IMPORT, {"datasetId": dataset_id, "inputFormat": {"format": files.format.value}}
+    opened = await seen_through(
+        service.post(
+            IMPORT, {"datasetId": dataset_id, "inputFormat": {"format": files.format.value}}
+        ),
+        "the batch",
+        say=say,
+        on_interrupt=lambda opened: _abort(service, str(opened["id"]), say),
     )
     batch_id = str(opened["id"])
     try:
@@ -74,27 +84,73 @@ async def send(
             name = quote(files.upload_name(path), safe="/")
             address = f"{IMPORT}/{batch_id}/datasets/{dataset_id}/files/{name}"
             await _upload(service, address, path, on_bytes)
-        await service.post(f"{IMPORT}/{batch_id}", query={"action": "COMPLETE"})
     except BaseException:
-        await service.post(f"{IMPORT}/{batch_id}", query={"action": "ABORT"})
+        await _abort(service, batch_id, say)
         raise
+    await seen_through(
+        _complete(service, batch_id, say),
+        f"batch {batch_id}",
+        say=say,
+        on_interrupt=lambda _: _leave(batch_id, say),
+    )
     return batch_id
 
 
-async def settled(service: Service, batch_id: str) -> Settled:
-    """Wait until a batch is active, or never will be."""
-    for pause in pauses():
-        batch = (await service.get(f"{BATCHES}/{batch_id}"))[batch_id]
-        if batch["status"] in _ENDED:
-            return Settled(
-                id=batch_id,
-                dataset_id=_dataset_of(batch),
-                status=batch["status"],
-                metrics=batch.get("metrics") or {},
-                errors=tuple(batch.get("errors") or ()),
-            )
-        await asyncio.sleep(pause)
+async def _complete(service: Service, batch_id: str, say: Say) -> None:
+    try:
+        await service.post(f"{IMPORT}/{batch_id}", query={"action": "COMPLETE"})
+    except click.ClickException:
+        await _abort(service, batch_id, say)
+        raise
+
+
+async def _leave(batch_id: str, say: Say) -> None:
+    say(
+        f"batch {batch_id} is complete and will be promoted without you:"
+        f" see GET {BATCHES}/{batch_id}"
+    )
+
+
+async def _abort(service: Service, batch_id: str, say: Say) -> None:
+    """Abort a batch, or say that it could not be: why it is aborted matters more to the caller."""
+    address = f"{IMPORT}/{batch_id}"
+    hint = (
+        f"See GET {BATCHES}/{batch_id}; while it is loading nothing of it is visible, and"
+        f" POST {address}?action=ABORT aborts it"
+    )
+    try:
+        await service.post(address, query={"action": "ABORT"})
+    except click.ClickException as problem:
+        say(f"batch {batch_id} could not be aborted: {problem.message}. {hint}")
+    except asyncio.CancelledError:
+        say(f"nobody knows whether batch {batch_id} is aborted. {hint}")
+        raise
+    else:
+        say(f"batch {batch_id} is aborted: nothing of it is visible, send it again")
+
+
+async def settled(service: Service, batch_id: str, *, say: Say = lambda _: None) -> Settled:
+    """Wait until a batch is active, or never will be. ``say`` is told of an interruption."""
+    try:
+        for pause in pauses():
+            batch = (await service.get(f"{BATCHES}/{batch_id}"))[batch_id]
+            if batch["status"] in _ENDED:
+                return _settled(batch_id, batch)
+            await asyncio.sleep(pause)
+    except asyncio.CancelledError:
+        await _leave(batch_id, say)
+        raise
     raise AssertionError("pauses never end")
+
+
+def _settled(batch_id: str, batch: Mapping[str, Any]) -> Settled:
+    return Settled(
+        id=batch_id,
+        dataset_id=_dataset_of(batch),
+        status=batch["status"],
+        metrics=batch.get("metrics") or {},
+        errors=tuple(batch.get("errors") or ()),
+    )
 
 
 def _dataset_of(batch: Mapping[str, Any]) -> str:

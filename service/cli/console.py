@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -38,6 +39,11 @@ def run_client(work: Coroutine[Any, Any, Result]) -> Result:
 def messages() -> Console:
     """Where progress and remarks go, so that stdout is the result alone."""
     return Console(stderr=True, highlight=False)
+
+
+def say_to(console: Console) -> Callable[[str], None]:
+    """What says one thing after the other to people, word for word and on one line each."""
+    return partial(console.print, markup=False, soft_wrap=True)
 
 
 def results() -> Console:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -25,9 +26,11 @@ from service.cli.console import (
     print_json,
     results,
     run_client,
+    say_to,
     size,
     step_progress,
 )
+from service.cli.interrupts import leave, seen_through, told_if_interrupted
 from service.cli.running import json_option
 from service.engine import peek
 
@@ -135,7 +138,11 @@ def export(
             job = await follow(service, id, console, cancel_on_interrupt=cancel_on_interrupt)
             exports.must_have_succeeded(job)
             target = folder or Path(f"profile-export-{id}")
-            return Exported(job=job, files=await download(service, job, target, console))
+            # A second run finds what is there, also half a file.
+            again = f"`export --job {id} --to {quote(str(target))}`"
+            words = f"export job {id} succeeded: {again} fetches what is missing"
+            with told_if_interrupted(say_to(console), words):
+                return Exported(job=job, files=await download(service, job, target, console))
 
     exported = run_client(work())
     if as_json:
@@ -152,14 +159,17 @@ async def submit(
     cancel_on_interrupt: bool = False,
 ) -> int:
     """Submit a job. Its answer is waited for when that is interrupted: the job may be there."""
-    order = await _order(service, wanted)
-    submitting = asyncio.ensure_future(exports.submit(service, order))
-    try:
-        job = await asyncio.shield(submitting)
-    except asyncio.CancelledError:
-        id = int((await submitting)["id"])
-        await _leave(service, id, console, is_cancelled=cancel_on_interrupt)
-        raise
+    say = say_to(console)
+    with told_if_interrupted(say, "no export job was submitted"):
+        order = await _order(service, wanted)
+    job = await seen_through(
+        exports.submit(service, order),
+        "the export job",
+        say=say,
+        on_interrupt=lambda job: _leave(
+            service, int(job["id"]), console, is_cancelled=cancel_on_interrupt
+        ),
+    )
     return int(job["id"])
 
 
@@ -205,13 +215,14 @@ async def follow(
 
 async def _leave(service: Service, id: int, console: Console, *, is_cancelled: bool) -> None:
     """Cancel a job that its follower was interrupted at, or say how to go on with it."""
-    if is_cancelled:
-        await service.delete(f"{exports.JOBS}/{id}")
-        console.print(f"export job {id} is cancelled")
-    else:
-        console.print(
-            f"export job {id} goes on. See `jobs show {id}`; fetch it with `export --job {id}`"
-        )
+    await leave(
+        service,
+        f"export job {id}",
+        f"{exports.JOBS}/{id}",
+        say=say_to(console),
+        is_cancelled=is_cancelled,
+        hint=f"See `jobs show {id}`; fetch it with `export --job {id}`",
+    )
 
 
 async def download(

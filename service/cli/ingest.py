@@ -23,10 +23,14 @@ from service.cli.console import (
     print_json,
     results,
     run_client,
+    say_to,
 )
+from service.cli.interrupts import Say, seen_through, told_if_interrupted
 from service.cli.running import json_option
 from service.cli.sources import Files, Source, find_files, identity
 from service.engine.inference import infer
+
+_NOTHING_DONE = "nothing was made or sent"
 
 
 def _identities(
@@ -78,6 +82,8 @@ def ingest(
 
     PATH holds JSON (lines, a list or one object), CSV or Parquet. With --name and --identity a
     missing data set is made: its schema is guessed from the rows, and it takes part in profiles.
+
+    Interrupted before all is sent, the batch is aborted; later it is promoted without you.
     """
     if (dataset_id is None) == (name is None):
         raise click.UsageError("say either --dataset ID or --name NAME")
@@ -91,12 +97,14 @@ def ingest(
             is_event=bool(is_event),
             identities=identities,
         )
+        console = messages()
         async with Service.connect(access()) as service:
-            found = dataset_id or await datasets.find_dataset(service, source.name)
+            with told_if_interrupted(say_to(console), _NOTHING_DONE):
+                found = dataset_id or await datasets.find_dataset(service, source.name)
             target = found or await _new_dataset(
-                service, source, messages(), is_sure=is_event is not None
+                service, source, console, is_sure=is_event is not None
             )
-            return await _ingest(service, target, source.files, messages()), found is None
+            return await _ingest(service, target, source.files, console), found is None
 
     settled, is_new = run_client(work())
     _show(settled, as_json=as_json)
@@ -117,7 +125,8 @@ def _tell_what_stays(dataset_id: str, console: Console) -> None:
 
 async def _new_dataset(service: Service, source: Source, console: Console, *, is_sure: bool) -> str:
     """Make a data set for rows nobody described."""
-    with console.status("looking at the rows"):
+    say = say_to(console)
+    with told_if_interrupted(say, _NOTHING_DONE), console.status("looking at the rows"):
         inferred = await asyncio.to_thread(
             infer,
             source.files.paths,
@@ -129,28 +138,34 @@ async def _new_dataset(service: Service, source: Source, console: Console, *, is
             f"{source.name}: rows with _id and timestamp look like events, and what enters the "
             "profiles' schema stays there: say --event or --record"
         )
-    made = await datasets.make_dataset(service, source, inferred.fields)
+    made = await seen_through(
+        datasets.make_dataset(service, source, inferred.fields),
+        f"data set {source.name}",
+        say=say,
+        on_interrupt=partial(_tell_what_was_made, say),
+    )
     looked = "the first rows" if inferred.reached_limit else "all rows"
     console.print(f"made data set {made}, its fields guessed from {looked}: {inferred.row_count:,}")
     return made
 
 
+async def _tell_what_was_made(say: Say, dataset_id: str) -> None:
+    say(f"made data set {dataset_id} and sent nothing: say --dataset {dataset_id} to go on")
+
+
 async def _ingest(
     service: Service, dataset_id: str, files: Files, console: Console
 ) -> batches.Settled:
+    say = say_to(console)
     for skipped in files.skipped:
-        console.print(f"left out {skipped}: not JSON, CSV or Parquet by its name")
+        say(f"left out {skipped}: not JSON, CSV or Parquet by its name")
     with byte_progress(console) as progress:
         task = progress.add_task("uploading", total=files.size_bytes)
         batch_id = await batches.send(
-            service, dataset_id, files, on_bytes=partial(progress.advance, task)
+            service, dataset_id, files, on_bytes=partial(progress.advance, task), say=say
         )
-    try:
-        with console.status(f"batch {batch_id} is being promoted"):
-            return await batches.settled(service, batch_id)
-    except asyncio.CancelledError:
-        console.print(f"batch {batch_id} is complete and will be promoted without you")
-        raise
+    with console.status(f"batch {batch_id} is being promoted"):
+        return await batches.settled(service, batch_id, say=say)
 
 
 def _show(settled: batches.Settled, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -55,7 +56,12 @@ async def every(service: Service) -> list[Segment]:
 
 async def find(service: Service, word: str) -> Segment:
     """The segment that has a word for its id, its key or its name."""
-    for segment in await every(service):
+    return among(await every(service), word)
+
+
+def among(segments: Sequence[Segment], word: str) -> Segment:
+    """The one of some segments that has a word for its id, its key or its name."""
+    for segment in segments:
         if word in {segment["id"], segment["key"], segment["name"]}:
             return segment
     raise click.ClickException(f"no segment has the id, the key or the name {word}")
@@ -72,8 +78,9 @@ async def follow(
     service: Service, id: str, *, on_look: Callable[[Job], None] = lambda _: None
 ) -> Job:
     """Wait for the end of a job, whatever it is. ``on_look`` gets the job as it was seen."""
+    address = f"{JOBS}/{quote(id, safe='')}"
     for pause in pauses():
-        job: Job = await service.get(f"{JOBS}/{id}")
+        job: Job = await service.get(address)
         on_look(job)
         if job["status"] in ENDED:
             return job

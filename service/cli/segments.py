@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ import click
 from rich.console import Console
 
 from catalog.errors import InvalidRule
-from service.cli import segmentations
+from service.cli import interrupts, segmentations
 from service.cli.access import FindAccess, access_options
 from service.cli.api import Refused, Service
 from service.cli.console import (
@@ -23,8 +24,10 @@ from service.cli.console import (
     print_json,
     results,
     run_client,
+    say_to,
     step_progress,
 )
+from service.cli.interrupts import Say, seen_through, told_if_interrupted
 from service.cli.running import json_option
 
 _FORMATS = ("pql/text", "pql/json")
@@ -150,9 +153,15 @@ def create(*, name: str, rule: str, as_json: bool, access: FindAccess, **more: A
     )
 
     async def work() -> Any:
+        say = say_to(messages())
         async with Service.connect(access()) as service:
             with _pointing_into(rule):
-                return await service.post(segmentations.DEFINITIONS, asked)
+                return await seen_through(
+                    service.post(segmentations.DEFINITIONS, asked),
+                    f"segment {name}",
+                    say=say,
+                    on_interrupt=partial(_tell_what_was_made, say),
+                )
 
     made = run_client(work())
     if as_json:
@@ -162,21 +171,42 @@ def create(*, name: str, rule: str, as_json: bool, access: FindAccess, **more: A
         click.echo("find out who belongs to it with `segments run`")
 
 
+async def _tell_what_was_made(say: Say, made: segmentations.Segment) -> None:
+    say(f"segment {made['id']} is {made['name']}")
+
+
 @segments.command()
 @click.argument("names", metavar="[SEGMENT]...", nargs=-1)
+@click.option("--job", "job_id", metavar="ID", help="Go on with a segment job that exists already.")
+@click.option("--cancel-on-interrupt", is_flag=True, help="Ctrl-C also cancels the job.")
 @json_option
 @access_options
-def run(*, names: tuple[str, ...], as_json: bool, access: FindAccess) -> None:
-    """Find out who belongs to some segments, or to all there are."""
+def run(
+    *,
+    names: tuple[str, ...],
+    job_id: str | None,
+    cancel_on_interrupt: bool,
+    as_json: bool,
+    access: FindAccess,
+) -> None:
+    """Find out who belongs to some segments, or to all there are.
+
+    Interrupted, the job goes on without you unless --cancel-on-interrupt is given.
+    """
+    if job_id and names:
+        raise click.UsageError("--job goes on with a job as it was submitted: name no segments")
 
     async def work() -> tuple[segmentations.Job, Mapping[str, str]]:
+        say = say_to(messages())
         async with Service.connect(access()) as service:
-            chosen = [await segmentations.find(service, name) for name in names]
-            ids = [segment["id"] for segment in chosen] if names else None
-            job = await segmentations.submit(service, ids)
-            job = await _followed(service, job["id"], messages())
+            leave = partial(_leave, service, say=say, is_cancelled=cancel_on_interrupt)
+            so_far = f"segment job {job_id} goes on" if job_id else "no segment job was submitted"
+            with told_if_interrupted(say, so_far):
+                every = await segmentations.every(service)
+                ids = [segmentations.among(every, name)["id"] for name in names]
+            id = job_id or await _submitted(service, ids or None, say, leave)
+            job = await _followed(service, id, messages(), leave)
             segmentations.must_have_succeeded(job)
-            every = await segmentations.every(service)
             return job, {segment["id"]: segment["name"] for segment in every}
 
     job, named = run_client(work())
@@ -218,8 +248,35 @@ def count(*, name: str, as_json: bool, access: FindAccess) -> None:
         )
 
 
-async def _followed(service: Service, id: str, console: Console) -> segmentations.Job:
-    """Follow a job with a bar, and say that it goes on when the follower is interrupted."""
+async def _submitted(
+    service: Service, ids: Sequence[str] | None, say: Say, leave: Callable[[str], Awaitable[None]]
+) -> str:
+    """Submit a job, and take leave of it when that is interrupted."""
+    job = await seen_through(
+        segmentations.submit(service, ids),
+        "the segment job",
+        say=say,
+        on_interrupt=lambda job: leave(job["id"]),
+    )
+    return str(job["id"])
+
+
+async def _leave(service: Service, id: str, *, say: Say, is_cancelled: bool) -> None:
+    """Cancel a job that its follower was interrupted at, or say how to go on with it."""
+    await interrupts.leave(
+        service,
+        f"segment job {id}",
+        f"{segmentations.JOBS}/{id}",
+        say=say,
+        is_cancelled=is_cancelled,
+        hint=f"Follow it with `segments run --job {id}`",
+    )
+
+
+async def _followed(
+    service: Service, id: str, console: Console, leave: Callable[[str], Awaitable[None]]
+) -> segmentations.Job:
+    """Follow a job with a bar, and take leave of it when the follower is interrupted."""
     try:
         with step_progress(console) as progress:
             task = progress.add_task(f"segment job {id}", total=None, note="")
@@ -235,7 +292,7 @@ async def _followed(service: Service, id: str, console: Console) -> segmentation
 
             return await segmentations.follow(service, id, on_look=look)
     except asyncio.CancelledError:
-        console.print(f"segment job {id} goes on")
+        await leave(id)
         raise
 
 

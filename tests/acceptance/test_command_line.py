@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from service.cli import INTERRUPTED, segmentations
+from service.cli.batches import BATCHES
 from service.cli.exports import JOBS
 from tests.acceptance.service import COMMAND, Service, running
 from tests.patience import PATIENCE_SECONDS
@@ -63,28 +65,71 @@ def test_a_file_goes_in_and_profiles_come_out(data_dir, tmp_path):
     assert "no export job 999 (404, request " in unknown
 
 
+def interrupted(data_dir: Path, *arguments: str, when: Callable[[], object]) -> str:
+    """Call a command and press Ctrl-C ``when`` has come back; return what it said in the end."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments, "--data-dir", str(data_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        try:
+            when()
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == INTERRUPTED
+    return said
+
+
 @pytest.mark.parametrize(
     ("options", "status"), [([], "NEW"), (["--cancel-on-interrupt"], "CANCELLED")]
 )
 def test_an_interrupted_export_goes_on_unless_told_otherwise(data_dir, options, status):
     with running(data_dir, PROFILE_EXPORTS_WORKER_COUNT="0") as service:
-        with subprocess.Popen(
-            [*COMMAND, "export", "--data-dir", str(data_dir), *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        ) as process:
-            try:
-                jobs = service.follow(JOBS, lambda answer: answer["records"])["records"]
-                process.send_signal(signal.SIGINT)
-                said, _ = process.communicate(timeout=PATIENCE_SECONDS)
-            finally:
-                process.kill()
-        (job,) = jobs
-        after = service.call("GET", f"{JOBS}/{job['id']}")
-    assert process.returncode == 1
-    assert after["status"] == status
+        said = interrupted(
+            data_dir,
+            "export",
+            *options,
+            when=lambda: service.follow(JOBS, lambda answer: answer["records"]),
+        )
+        (job,) = service.call("GET", JOBS)["records"]
+    assert job["status"] == status
     assert f"export job {job['id']} " in said
     if status == "NEW":
         assert f"`export --job {job['id']}`" in said
+
+
+def test_a_batch_and_a_segment_job_go_on_when_the_commands_that_wait_are_interrupted(
+    data_dir, tmp_path
+):
+    (tmp_path / "people.csv").write_text("memberId,points\n1,7\n")
+    into = ["--name", "Members", "--identity", "memberId=memberId"]
+    with running(data_dir, PROFILE_EXPORTS_WORKER_COUNT="0") as service:
+        of_batch = interrupted(
+            data_dir,
+            "ingest",
+            str(tmp_path / "people.csv"),
+            *into,
+            when=lambda: service.follow(
+                BATCHES, lambda found: any(each["status"] == "loaded" for each in found.values())
+            ),
+        )
+        (batch,) = service.call("GET", BATCHES).values()
+        service.command("segments", "create", "rich", "points > 5")
+        of_job = interrupted(
+            data_dir,
+            "segments",
+            "run",
+            when=lambda: service.follow(segmentations.JOBS, lambda answer: answer["children"]),
+        )
+        (job,) = service.call("GET", segmentations.JOBS)["children"]
+        service.call("DELETE", f"{segmentations.JOBS}/{job['id']}")
+        again = refused(service, "segments", "run", "--job", job["id"])
+    assert batch["status"] == "loaded"
+    assert f"batch {batch['id']} is complete and will be promoted without you" in of_batch
+    assert job["status"] == "NEW"
+    assert f"segment job {job['id']} goes on" in of_job
+    assert f"segment job {job['id']} is cancelled" in again

@@ -18,6 +18,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from service.cli import INTERRUPTED
 from service.cli.demo_data import generate
 from tests.acceptance.service import COMMAND
 from tests.patience import PATIENCE_SECONDS
@@ -144,8 +145,11 @@ def test_a_kept_service_is_shown_to_people_and_can_be_used_by_hand(place, tmp_pa
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_nothing_behind(place, told):
+@pytest.mark.parametrize(
+    ("told", "status", "word"),
+    [(signal.SIGINT, INTERRUPTED, "interrupted"), (signal.SIGTERM, 1, "Aborted!")],
+)
+def test_an_interrupted_demo_leaves_nothing_behind(place, told, status, word):
     with subprocess.Popen(
         [*COMMAND, "demo", "--people", "2000"],
         stdout=subprocess.PIPE,
@@ -163,8 +167,8 @@ def test_an_interrupted_demo_leaves_nothing_behind(place, told):
             process.wait(PATIENCE_SECONDS)
         finally:
             process.kill()
-    assert process.returncode == 1
-    assert rest.strip() == "Aborted!"
+    assert process.returncode == status
+    assert rest.strip() == word
     gone, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert (len(gone) > 0, alive) == (True, [])
     assert list(place.iterdir()) == []
