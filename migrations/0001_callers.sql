@@ -16,6 +16,7 @@ CREATE TABLE sandboxes (
     is_default       boolean     NOT NULL DEFAULT false,
     ingest_number    bigint      NOT NULL DEFAULT 0,
     commit_number    bigint      NOT NULL DEFAULT 0,
+    files_commit     bigint      NOT NULL DEFAULT 0,
     last_ingested_at timestamptz NOT NULL DEFAULT '-infinity',
     created_at       timestamptz NOT NULL DEFAULT now(),
 
@@ -29,6 +30,9 @@ COMMENT ON COLUMN sandboxes.ingest_number IS
 COMMENT ON COLUMN sandboxes.commit_number IS
     'The last number given to a change of the profile store. Orders snapshots. Taken under the '
     'lock of this row, not from a sequence, so that numbers become visible in order.';
+COMMENT ON COLUMN sandboxes.files_commit IS
+    'The last commit number by which store files came or went: files that went are swept, and then '
+    'nothing else tells of it.';
 COMMENT ON COLUMN sandboxes.last_ingested_at IS
     'Ingest times rise strictly: the next is later than this whatever the clock does.';
 

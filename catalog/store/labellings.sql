@@ -17,19 +17,24 @@ SELECT id FROM sandboxes
 
 -- name: save
 -- Saves a labelling; nothing comes back when its snapshot has one. What was removed since its
--- snapshot is seen to here.
+-- snapshot is seen to here, by the batches that the snapshot's files have: the file that a batch was
+-- removed from may be a compacted one, which came later and is swept by now. It does not matter when
+-- that was, so the labelling serves its own snapshot alone.
 INSERT INTO labellings (sandbox_id, organisation_id, commit_number, discarded, engine_version,
                         main_dataset_id, key, size_bytes, row_count)
 SELECT :sandbox_id, :organisation_id, :commit,
-       (SELECT min(coalesce(source.removed, store_files.removed))
-          FROM store_files
-          LEFT JOIN store_file_sources AS source ON source.file_id = store_files.id
-         WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
-           AND kind IN ('links', 'records')
-           AND coalesce(source.added, store_files.added) <= :commit
-           AND (source.removed > :commit
-                OR (source.file_id IS NULL AND store_files.removed > :commit
-                    AND NOT is_replaced))),
+       (SELECT :commit::bigint + 1
+         WHERE EXISTS (SELECT FROM store_files
+                         LEFT JOIN store_file_sources AS source ON source.file_id = store_files.id
+                         JOIN batches
+                           ON batches.id = coalesce(source.batch_id, store_files.batch_id)
+                        WHERE store_files.sandbox_id = :sandbox_id
+                          AND store_files.organisation_id = :organisation_id
+                          AND kind IN ('links', 'records')
+                          AND store_files.added <= :commit
+                          AND (store_files.removed IS NULL OR store_files.removed > :commit)
+                          AND (source.removed IS NULL OR source.removed > :commit)
+                          AND batches.state = 'inactive')),
        :engine_version, :main_dataset_id, :key, :size_bytes, :row_count
 ON CONFLICT ON CONSTRAINT a_snapshot_has_one_labelling DO NOTHING
 RETURNING *
@@ -77,8 +82,8 @@ UPDATE labellings SET discarded = :commit
 RETURNING key
 
 -- name: discard_before
--- Ends the validity of all labellings that were saved for earlier commits.
+-- Ends the validity of all labellings that were saved for earlier commits, by then.
 UPDATE labellings SET discarded = :commit
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
-   AND commit_number < :commit AND discarded IS NULL
+   AND commit_number < :commit AND (discarded IS NULL OR discarded > :commit)
 RETURNING key

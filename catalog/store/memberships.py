@@ -31,7 +31,7 @@ class MembershipStore:
         these say of segments that were deleted meanwhile. The sandbox's row stays locked until the
         transaction ends: call this late in it.
         """
-        commit = await StoreFileStore(self._db).next_commit(job.scope)
+        commit = await StoreFileStore(self._db).next_commit(job.scope, is_of_files=False)
         told = [id for each in sets for id in each.segment_ids]
         await self._supersede(job.scope, told, commit)
         for each in sets:
@@ -66,7 +66,7 @@ class MembershipStore:
         Snapshots below that number still have them. The sandbox's row stays locked until the
         transaction ends.
         """
-        commit = await StoreFileStore(self._db).next_commit(scope)
+        commit = await StoreFileStore(self._db).next_commit(scope, is_of_files=False)
         await self._supersede(scope, segment_ids, commit)
         return commit
 

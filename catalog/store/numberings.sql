@@ -1,23 +1,12 @@
 -- name: newest
--- The last numbering of a sandbox, and whether a snapshot has the files that it was made of.
+-- The last numbering of a sandbox, and whether a snapshot has the files that it was made of. Files
+-- themselves would not tell: what left the store is swept.
 SELECT numberings.*,
-       commit_number <= :commit
-       AND NOT EXISTS (
-               SELECT FROM store_files
-                WHERE store_files.sandbox_id = :sandbox_id
-                  AND store_files.organisation_id = :organisation_id
-                  AND (store_files.added BETWEEN numberings.commit_number + 1 AND :commit
-                       OR store_files.removed BETWEEN numberings.commit_number + 1 AND :commit))
-       AND NOT EXISTS (
-               SELECT FROM store_files JOIN store_file_sources AS source
-                                         ON source.file_id = store_files.id
-                WHERE store_files.sandbox_id = :sandbox_id
-                  AND store_files.organisation_id = :organisation_id
-                  AND source.removed BETWEEN numberings.commit_number + 1 AND :commit)
+       numberings.commit_number <= :commit AND files_commit <= numberings.commit_number
        AS is_current
-  FROM numberings
- WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
- ORDER BY id DESC
+  FROM numberings JOIN sandboxes ON sandboxes.id = sandbox_id
+ WHERE numberings.sandbox_id = :sandbox_id AND numberings.organisation_id = :organisation_id
+ ORDER BY numberings.id DESC
  LIMIT 1
 
 -- name: lock

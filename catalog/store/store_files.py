@@ -105,12 +105,13 @@ class StoreFileStore:
             raise NotFound("sandbox", scope.sandbox_name)
         return int(row["commit_number"])
 
-    async def next_commit(self, scope: Scope) -> int:
-        """Take the sandbox's next commit number, for what joins or leaves snapshots beside files.
+    async def next_commit(self, scope: Scope, *, is_of_files: bool = True) -> int:
+        """Take the sandbox's next commit number.
 
-        The sandbox's row stays locked until the transaction ends, as by :meth:`add`.
+        What joins or leaves snapshots beside files is not ``is_of_files``. The sandbox's row stays
+        locked until the transaction ends, as by :meth:`add`.
         """
-        commit, _ = await self._next_commit(scope)
+        commit, _ = await self._next_commit(scope, is_of_files=is_of_files)
         return commit
 
     async def files_at(self, scope: Scope, commit: int) -> tuple[StoreFile, ...]:
@@ -219,8 +220,8 @@ class StoreFileStore:
         await LabellingStore(self._db).discard(scope, commit)
         await RebuildStore(self._db).submit_for(scope, commit)
 
-    async def _next_commit(self, scope: Scope) -> tuple[int, datetime]:
-        row = await SQL["next_commit"].row(self._db, **_of(scope))
+    async def _next_commit(self, scope: Scope, *, is_of_files: bool = True) -> tuple[int, datetime]:
+        row = await SQL["next_commit"].row(self._db, **_of(scope), is_of_files=is_of_files)
         if row is None:
             raise NotFound("sandbox", scope.sandbox_name)
         return row["commit_number"], row["last_ingested_at"]

@@ -3,6 +3,7 @@
 -- clock does. The row stays locked until the transaction ends: snapshots become visible in order.
 UPDATE sandboxes
    SET commit_number = commit_number + 1,
+       files_commit = CASE WHEN :is_of_files THEN commit_number + 1 ELSE files_commit END,
        last_ingested_at = greatest(clock_timestamp(), last_ingested_at + interval '1 microsecond')
  WHERE id = :sandbox_id AND organisation_id = :organisation_id
 RETURNING commit_number, last_ingested_at

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from catalog.batches import BatchEvent
 from catalog.jobs import JobEvent, JobKind
 from catalog.labellings import NewLabelling
+from catalog.store.batches import BatchStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
-from catalog.store.store_files import StoreFileStore
+from catalog.store.store_files import Compacted, StoreFileStore
+from catalog.store.sweeping import SweepingStore
 from catalog.store_files import NewStoreFile, StoreFileKind
 from tests.builders import a_job, a_loaded_batch
 
@@ -77,15 +80,44 @@ async def test_a_removal_of_events_and_of_newer_links_leaves_labellings_alone(st
     assert found.commit == 1
 
 
+async def taken_back(db, scope, batch):
+    """Take a batch back as its callers do, and return the commit number."""
+    await db.execute("UPDATE batches SET state = 'active', finished_at = now()")
+    await BatchStore(db).withdraw(scope, [batch.id], BatchEvent.REVERT, actor="test")
+    return await StoreFileStore(db).remove(scope, [batch.id])
+
+
 async def test_what_was_removed_while_a_labelling_was_made_is_seen_to_when_it_is_saved(
     store, db, scope
 ):
     batch, commit = await committed(db, scope, StoreFileKind.RECORDS)
-    removed = await StoreFileStore(db).remove(scope, [batch.id])
+    removed = await taken_back(db, scope, batch)
     job = await a_job(db, scope)
     saved = await store.save(scope, a_labelling(commit), job_id=job.id)
     assert saved is not None
     assert saved.discarded == removed
+    assert await store.newest(scope, removed, engine_version="1") is None
+
+
+async def test_what_was_removed_meanwhile_is_seen_to_though_its_file_was_compacted_and_swept(
+    store, db, scope
+):
+    batch, commit = await committed(db, scope, StoreFileKind.LINKS)
+    job = await a_job(db, scope)
+    await db.execute("UPDATE jobs SET snapshot = $1 WHERE kind = 'export'", commit)
+    (file,) = await StoreFileStore(db).files_at(scope, commit)
+    anew = NewStoreFile(kind=file.kind, key="compacted", size_bytes=1, row_count=1)
+    compacted = Compacted(
+        dataset_id=file.dataset_id,
+        file=anew,
+        replaced=(file.id,),
+        ingest_numbers=(file.ingest_number,),
+    )
+    await StoreFileStore(db).compact(scope, [compacted])
+    removed = await taken_back(db, scope, batch)
+    assert await SweepingStore(db).forget_superseded(scope.sandbox_id, most=10) == 1
+    await store.save(scope, a_labelling(commit), job_id=job.id)
+    assert await store.newest(scope, commit, engine_version="1") is not None
     assert await store.newest(scope, removed, engine_version="1") is None
 
 
