@@ -59,6 +59,13 @@ class PlacedSegmentStore:
         found = await self._found(scope, space, number=number)
         return found[0] if found else None
 
+    async def lock(self, scope: Scope, key: str) -> None:
+        """Hold a segment, if there is one of that key, until the transaction ends.
+
+        Whoever else does so waits, and reads then what was done to it meanwhile.
+        """
+        await SQL["lock"].row(self._db, **_of(scope), key=key)
+
     async def place(self, scope: Scope, number: int, space: SpaceNumber | None) -> None:
         """Give a segment to a space, or to the project as a whole."""
         row = await SQL["place"].row(self._db, **_of(scope), number=number, space_number=space)

@@ -59,6 +59,15 @@ SELECT segment_id
  WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
    AND space_number IS NOT NULL
 
+-- name: lock
+-- Holds a segment until the transaction ends against others that hold it, or that give it to a space.
+SELECT placed_segments.number
+  FROM placed_segments JOIN segments ON segments.id = placed_segments.segment_id
+ WHERE placed_segments.sandbox_id = :sandbox_id
+   AND placed_segments.organisation_id = :organisation_id
+   AND segments.key = :key
+   FOR NO KEY UPDATE OF placed_segments
+
 -- name: place
 -- Gives a segment to a space, or to the project as a whole.
 UPDATE placed_segments

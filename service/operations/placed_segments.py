@@ -9,6 +9,7 @@ from catalog.segment_jobs import SegmentJob, SegmentJobRequest
 from catalog.spaces import Place, PlacedSegment, Stage
 from catalog.store.audit import AuditStore
 from catalog.store.database import Database
+from catalog.store.erasure import ErasureStore
 from catalog.store.placed_segments import PlacedSegmentStore
 from catalog.store.segments import SegmentStore
 from catalog.store.spaces import SpaceStore
@@ -82,9 +83,16 @@ class PlacedSegments:
         return await self.find(key, place)
 
     async def compute(self, key: str, place: Place) -> SegmentJob:
-        """Have a segment computed; refuses with Conflict one that is being computed."""
-        found = await self.find(key, place)
-        if found.stage in {Stage.READY, Stage.RUNNING}:
-            raise Conflict(f"segment {key} is being computed: wait for its end")
-        request = SegmentJobRequest(segment_ids=(found.segment.id,), echo={})
-        return await self._segment_jobs.submit(request, by=place.by)
+        """Have a segment computed; refuses with Conflict one that is being computed.
+
+        Of callers who ask at the same time one is served, and the others find its job.
+        """
+        async with self._database.together() as db:
+            # Before the segment, as whoever begins something: an erasure waits for all of them.
+            await ErasureStore(db).keep(place.by.scope)
+            await PlacedSegmentStore(db).lock(place.by.scope, key)
+            found = await self.find(key, place)
+            if found.stage in {Stage.READY, Stage.RUNNING}:
+                raise Conflict(f"segment {key} is being computed: wait for its end")
+            request = SegmentJobRequest(segment_ids=(found.segment.id,), echo={})
+            return await self._segment_jobs.submit(request, by=place.by)
