@@ -42,7 +42,7 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
 -- rebuild and a compaction of one sandbox wait for each other, since they replace the same files, and
 -- a rebuild for the earlier ones of its sandbox, waiting or running: of two that are claimed at one
 -- moment neither sees that the other runs. Whatever reads a snapshot waits for the rebuilds that it
--- lacks rows without.
+-- lacks rows without, also for those that reach back to it.
 WITH RECURSIVE waiting AS (
     (SELECT sandbox_id FROM jobs WHERE state = 'queued' ORDER BY sandbox_id LIMIT 1)
     UNION ALL
@@ -86,7 +86,17 @@ WITH RECURSIVE waiting AS (
                        WHERE rebuild.kind = 'rebuild'
                          AND rebuild.state IN ('queued', 'running')
                          AND rebuild.sandbox_id = jobs.sandbox_id
-                         AND (rebuild.snapshot <= jobs.snapshot OR jobs.kind = 'compaction')))
+                         AND (rebuild.snapshot <= jobs.snapshot
+                              OR jobs.kind = 'compaction'
+                              OR EXISTS (
+                                 SELECT FROM store_files
+                                   JOIN store_file_gaps_at(jobs.snapshot) AS gap
+                                     ON gap.file_id = store_files.id
+                                  WHERE store_files.sandbox_id = jobs.sandbox_id
+                                    AND store_files.dataset_id = rebuild.dataset_id
+                                    AND store_files.added <= jobs.snapshot
+                                    AND (store_files.removed IS NULL
+                                         OR store_files.removed > jobs.snapshot)))))
               AND NOT (jobs.kind = 'rebuild' AND EXISTS (
                       SELECT FROM jobs AS other
                        WHERE other.sandbox_id = jobs.sandbox_id

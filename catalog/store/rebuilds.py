@@ -41,8 +41,8 @@ class LackingBatch:
 
     id: BatchId
     is_upsert: bool
-    #: Of those store files.
-    kinds: frozenset[StoreFileKind]
+    #: By the kind of those store files, the commit since which they are to be made anew.
+    since: Mapping[StoreFileKind, int]
     files: tuple[OwnFile, ...]
 
 
@@ -109,7 +109,7 @@ class RebuildStore:
                 LackingBatch(
                     id=BatchId(row["batch_id"]),
                     is_upsert=row["is_upsert"],
-                    kinds=frozenset(map(StoreFileKind, row["kinds"])),
+                    since={StoreFileKind(kind): at for kind, at in row["since"].items()},
                     files=await self._files(job.scope, row["batch_id"]),
                 )
                 for row in rows
@@ -117,24 +117,31 @@ class RebuildStore:
         )
 
     async def replace(self, job: Job, lacking: Sequence[LackingBatch], rebuilt: Rebuilt) -> None:
-        """Let files take the place of those that lack rows, since the job's snapshot.
+        """Let files take the place of those that lack rows, since they lack them.
 
-        Snapshots below it keep the others. The caller has moved the job in the same transaction,
+        Snapshots below that keep the others. The caller has moved the job in the same transaction,
         and holds the sandbox's row by taking a commit number. Raises :class:`Stale` when what
         lacks rows is not ``lacking`` any more: files were replaced, or made of these.
         """
         if await self.batches(job) != tuple(lacking):
             raise _meanwhile(job)
-        for kind, files in rebuilt.items():
-            await self._replace(job, kind, files)
-        assert job.snapshot is not None
+        since = {(batch.id, kind): at for batch in lacking for kind, at in batch.since.items()}
+        for commit in sorted(set(since.values())):
+            for kind, files in rebuilt.items():
+                anew = [(id, file) for id, file in files if since[id, kind] == commit]
+                if anew:
+                    await self._replace(job, kind, commit, anew)
         # No snapshot starts from labellings that were saved before it.
-        await LabellingStore(self._db).discard_before(job.scope, job.snapshot)
+        await LabellingStore(self._db).discard_before(job.scope, min(since.values()))
 
     async def _replace(
-        self, job: Job, kind: StoreFileKind, files: Sequence[tuple[BatchId, NewStoreFile]]
+        self,
+        job: Job,
+        kind: StoreFileKind,
+        commit: int,
+        files: Sequence[tuple[BatchId, NewStoreFile]],
     ) -> None:
-        place = {**_of(job.scope), "kind": kind, "commit": job.snapshot}
+        place = {**_of(job.scope), "kind": kind, "commit": commit}
         of_batches = {"dataset_id": job.dataset_id, "batch_ids": [id for id, _ in files]}
         found = await SQL["strangers"].row(self._db, **place, **of_batches)
         if found is None or found["answer"]:

@@ -46,23 +46,55 @@ SELECT DISTINCT dataset_id
  ORDER BY dataset_id
 
 -- name: batches
--- The batches whose rows lie in files that lack rows from a commit on, and the kinds of these files.
--- A file that a compaction made of such a one meanwhile lacks the same.
+-- The batches whose rows lie in files that lack rows at a commit, the kinds of these files, and since
+-- when each is to be made anew. A file that a compaction made of such a one meanwhile lacks the same.
+--
+-- That is as early as the file began to lack rows, if none of the data set's snapshots from then to
+-- the commit has all rows: nobody has read them, and who pinned one waits for it. Not before a batch
+-- was taken back whose own files are gone by now, without which nobody can go on there.
 WITH lacking AS (
-    SELECT DISTINCT store_files.id, store_files.kind
+    SELECT store_files.id, store_files.kind, min(gap.since) AS since
       FROM store_files JOIN store_file_gaps_at(:commit) AS gap ON gap.file_id = store_files.id
      WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
        AND dataset_id = :dataset_id
        AND (store_files.removed IS NULL OR store_files.removed > :commit)
+     GROUP BY store_files.id
+), stretches AS (
+    SELECT unnest(range_agg(int8range(greatest(store_files.added, gap.since),
+                                      least(store_files.removed, gap.until)))) AS snapshots
+      FROM store_files JOIN store_file_gaps AS gap ON gap.file_id = store_files.id
+     WHERE sandbox_id = :sandbox_id AND organisation_id = :organisation_id
+       AND dataset_id = :dataset_id
+       AND (greatest(store_files.added, gap.since) >= least(store_files.removed, gap.until))
+           IS NOT TRUE
+), dated AS (
+    SELECT id, kind,
+           greatest(since,
+                    coalesce((SELECT lower(snapshots) FROM stretches
+                               WHERE snapshots @> :commit::bigint), :commit),
+                    (SELECT max(source.removed)
+                       FROM store_file_sources AS source
+                       JOIN batches ON batches.id = source.batch_id
+                      WHERE source.file_id = lacking.id
+                        AND source.removed <= :commit
+                        AND batches.deleted_at IS NULL
+                        AND NOT EXISTS (SELECT FROM dataset_files
+                                         WHERE dataset_files.batch_id = batches.id))) AS since
+      FROM lacking
+), by_kind AS (
+    SELECT source.batch_id, source.is_upsert, source.ingest_number, dated.kind,
+           min(dated.since) AS since
+      FROM dated
+      JOIN store_file_sources AS source ON source.file_id = dated.id
+      JOIN batches ON batches.id = source.batch_id
+     WHERE (source.removed IS NULL OR source.removed > dated.since)
+       AND batches.deleted_at IS NULL
+     GROUP BY source.batch_id, source.is_upsert, source.ingest_number, dated.kind
 )
-SELECT source.batch_id, source.is_upsert, array_agg(DISTINCT lacking.kind) AS kinds
-  FROM lacking
-  JOIN store_file_sources AS source ON source.file_id = lacking.id
-  JOIN batches ON batches.id = source.batch_id
- WHERE (source.removed IS NULL OR source.removed > :commit)
-   AND batches.deleted_at IS NULL
- GROUP BY source.batch_id, source.is_upsert, source.ingest_number
- ORDER BY source.ingest_number
+SELECT batch_id, is_upsert, jsonb_object_agg(kind, since) AS since
+  FROM by_kind
+ GROUP BY batch_id, is_upsert, ingest_number
+ ORDER BY ingest_number
 
 -- name: dataset_files
 -- The files of a batch that readers of its data set find, or would find if it were active.

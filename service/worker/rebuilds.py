@@ -138,7 +138,7 @@ def _kept(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFi
             kind=file.kind, key=file.key, size_bytes=file.size_bytes, row_count=file.row_count
         )
         for file in promoted.store_files
-        if file.kind in batch.kinds
+        if file.kind in batch.since
     )
 
 

@@ -69,6 +69,21 @@ async def test_a_removal_of_links_ends_what_was_known_before_it(store, db, scope
     assert await store.newest(scope, removed, engine_version="1") is None
 
 
+async def test_what_is_made_anew_ends_what_was_known_before_though_it_was_to_end_later(
+    store, db, scope
+):
+    batch, _ = await committed(db, scope, StoreFileKind.LINKS)
+    job = await a_job(db, scope)
+    await db.execute("UPDATE jobs SET snapshot = 1 WHERE id = $1", job.id)
+    await store.save(scope, a_labelling(1), job_id=job.id)
+    await StoreFileStore(db).next_commit(scope)
+    removed = await StoreFileStore(db).remove(scope, [batch.id])
+    assert (await store.newest(scope, removed - 1, engine_version="1")).discarded == removed
+    await store.discard_before(scope, removed - 1)
+    assert await store.newest(scope, removed - 1, engine_version="1") is None
+    assert (await store.newest(scope, removed - 2, engine_version="1")).commit == 1
+
+
 async def test_a_removal_of_events_and_of_newer_links_leaves_labellings_alone(store, db, scope):
     events, _ = await committed(db, scope, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES)
     job = await a_job(db, scope)

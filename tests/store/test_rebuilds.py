@@ -14,7 +14,7 @@ from catalog.store.jobs import JobStore
 from catalog.store.rebuilds import RebuildStore
 from catalog.store.store_files import Compacted, StoreFileStore
 from catalog.store_files import NewStoreFile, StoreFileKind
-from tests.builders import LEASE, WORKER, a_dataset, a_loaded_batch
+from tests.builders import LEASE, WORKER, a_dataset, a_job, a_loaded_batch
 from tests.patience import PATIENCE_SECONDS
 
 EVENTS = StoreFileKind.EVENTS
@@ -145,3 +145,116 @@ async def test_what_lacks_rows_is_not_compacted_before_it_was_rebuilt(db, store,
     assert await store.to_be_replaced(scope, [file.id], commit) == ()
     (whole,) = await store.to_be_replaced(scope, [file.id], commit - 1)
     assert whole.id == file.id
+
+
+async def failed(db, scope, dataset_id, commit):
+    """Let the rebuild that a commit made necessary fail for good."""
+    job = await submitted_at(db, scope, dataset_id, commit)
+    await db.execute("UPDATE jobs SET run_after = now() WHERE id = $1", job.id)
+    claim = await claimed(db)
+    assert claim.id == job.id
+    await JobStore(db).move(claim, JobEvent.FAIL, actor=WORKER)
+
+
+async def pin(db, scope, commit):
+    """Submit a job that reads a snapshot."""
+    job = await a_job(db, scope)
+    await db.execute("UPDATE jobs SET snapshot = $2 WHERE id = $1", job.id, commit)
+    return job
+
+
+async def submitted_again(db, store, scope):
+    ((_, dataset_id),) = await RebuildStore(db).left(patience=timedelta(0))
+    return await RebuildStore(db).submit(scope, dataset_id, await store.next_commit(scope))
+
+
+async def test_a_rebuild_that_is_submitted_again_reaches_back_to_where_rows_were_lacking_first(
+    db, store, scope, batches
+):
+    commit = await store.remove(scope, [batches[3].id])
+    await failed(db, scope, batches[0].dataset_id, commit)
+    pinned = await pin(db, scope, commit)
+    again = await submitted_again(db, store, scope)
+    assert again.snapshot > commit
+    job = await claimed(db)
+    assert job.id == again.id, "what was submitted before waits, for it lacks rows"
+    await rebuild(db, job)
+    assert await RebuildStore(db).lacking_at(scope, commit) == ()
+    for snapshot in (commit, again.snapshot):
+        assert await read_at(store, scope, snapshot) == sorted(batch.id for batch in batches[:3])
+    assert await read_at(store, scope, commit - 1) == sorted(batch.id for batch in batches)
+    assert (await claimed(db)).id == pinned.id
+
+
+async def test_a_rebuild_mends_what_an_earlier_one_should_have_though_each_file_since_its_own_time(
+    db, store, scope, batches
+):
+    """The first fails while the second waits, which is for another file of the same data set."""
+    others = []
+    for number in range(2):
+        batch = await a_loaded_batch(db, scope, dataset_id=batches[0].dataset_id)
+        await store.add(scope, batch.id, is_upsert=False, files=[a_file(f"other-{number}")])
+        others.append(batch)
+    await db.execute("UPDATE jobs SET state = 'cancelled', finished_at = now()")
+    files = await store.files_at(scope, await store.snapshot(scope))
+    await compact(db, store, scope, "others", files=files[1:], relied_on=(1,))
+    first = await store.remove(scope, [batches[3].id])
+    second = await store.remove(scope, [others[1].id])
+    await failed(db, scope, batches[0].dataset_id, first)
+    job = await claimed(db)
+    assert job.snapshot == second
+    since = {batch.id: batch.since[EVENTS] for batch in await RebuildStore(db).batches(job)}
+    assert since == {
+        **dict.fromkeys([each.id for each in batches[:3]], first),
+        others[0].id: second,
+    }
+    await rebuild(db, job)
+    left = [each.id for each in (*batches[:3], *others)]
+    assert await read_at(store, scope, first) == sorted(left)
+    assert await read_at(store, scope, second) == sorted(left[:-1])
+    for snapshot in (first, second):
+        assert await RebuildStore(db).lacking_at(scope, snapshot) == ()
+
+
+async def test_a_rebuild_does_not_reach_back_past_a_snapshot_that_somebody_may_have_read(
+    db, store, scope
+):
+    dataset_id, batches = await a_dataset(db, scope), []
+    for number in range(4):
+        batches.append(await a_loaded_batch(db, scope, dataset_id=dataset_id))
+        await store.add(scope, batches[-1].id, is_upsert=False, files=[a_file(f"own-{number}")])
+    await db.execute("UPDATE jobs SET state = 'cancelled', finished_at = now()")
+    await compact(db, store, scope, "compacted", relied_on=(1, 3))
+    lacking = await store.remove(scope, [batches[1].id])
+    await failed(db, scope, dataset_id, lacking)
+    whole = await store.remove(scope, [batches[0].id])
+    assert await RebuildStore(db).lacking_at(scope, whole) == ()
+    (read,) = await store.files_at(scope, whole)
+    again = await store.remove(scope, [batches[3].id])
+    await rebuild(db, await claimed(db))
+    assert await store.files_at(scope, whole) == (read,)
+    assert await read_at(store, scope, again) == [batches[2].id]
+    assert await RebuildStore(db).lacking_at(scope, lacking) == (dataset_id,)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_rebuild_reaches_back_to_where_all_own_files_are_left_that_it_takes(
+    db, store, scope, batches, is_kept
+):
+    gone = batches[0]
+    commit = await store.remove(scope, [batches[3].id])
+    await failed(db, scope, gone.dataset_id, commit)
+    later = await store.remove(scope, [gone.id])
+    if is_kept:
+        await db.execute(
+            "INSERT INTO dataset_files (batch_id, number, name, key, size_bytes, row_count, sha256)"
+            " VALUES ($1, 1, 'part', 'own', 1, 1, '')",
+            gone.id,
+        )
+    await submitted_again(db, store, scope)
+    await rebuild(db, await claimed(db))
+    left = sorted(batch.id for batch in batches[1:3])
+    assert await read_at(store, scope, later) == left
+    assert await RebuildStore(db).lacking_at(scope, later) == ()
+    assert await read_at(store, scope, commit) == sorted([gone.id, *left])
+    assert bool(await RebuildStore(db).lacking_at(scope, commit)) is not is_kept

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog import compaction
-from catalog.jobs import JobKind
+from catalog.jobs import JobKind, JobState
 from tests.builders import a_dataset
 from tests.store.history.crew import PROMOTION_ORDER
 from tests.store.history.steps import DATASETS, History, Step
@@ -150,3 +150,15 @@ async def test_a_snapshot_is_rebuilt_with_what_expired_since(history):
     for step in [*reverted, Step("expire"), Step("finish", which=0)]:
         await history.take(step)
     await history.take(Step("claim"))
+
+
+async def test_who_pinned_what_lacked_rows_reads_all_once_a_later_rebuild_is_done(history):
+    failed = [Step("revert", which=0), Step("claim"), Step("fail", which=0, is_final=True)]
+    for step in [*compacted("ab", "ab", "bc"), *failed, Step("export")]:
+        await history.take(step)
+    again = [Step("an_hour_passes"), Step("look", most_files=64)]
+    assert await waiting_after(history, again) == {JobKind.REBUILD, JobKind.USER_LIST}
+    assert await waiting_after(history, [Step("finish", which=0)]) == {JobKind.USER_LIST}
+    await history.take(Step("claim"))
+    assert await waiting_after(history, [Step("finish", which=0)]) == set()
+    assert await history.ended(JobKind.USER_LIST) == [JobState.SUCCEEDED]

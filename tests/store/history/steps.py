@@ -232,6 +232,13 @@ class History:
         row = await self._db.fetchrow(STANDING)
         return row["commit_number"], {job["id"]: job for job in row["unfinished"]}
 
+    async def ended(self, kind: JobKind) -> list[str]:
+        """How the jobs of a kind ended, in the order of their submission."""
+        rows = await self._db.fetch(
+            "SELECT state FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL ORDER BY id", kind
+        )
+        return [row["state"] for row in rows]
+
     def _attempt(self, which: int) -> Attempt | None:
         attempts = self._crew.attempts
         return attempts[which % len(attempts)] if attempts else None
@@ -275,6 +282,9 @@ class History:
             if attempt.files is not None and _is_running(attempt, unfinished):
                 files = await self._check_snapshot(attempt.job.snapshot, is_whole=True)
                 assert _counting(files) == _counting(attempt.files), "changed under a reader"
+        for pinned in {job["snapshot"] for job in jobs if job["kind"] == JobKind.USER_LIST}:
+            lacking = await RebuildStore(self._db).lacking_at(self._scope, pinned)
+            await self._check_snapshot(pinned, is_whole=not lacking)
         for job in jobs:
             gone = self._truth.deleted & self._truth.at(job["snapshot"])
             assert not gone or job["kind"] != JobKind.USER_LIST, f"{gone} is read though deleted"
