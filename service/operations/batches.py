@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 
@@ -22,7 +21,7 @@ from catalog.batches import (
     upload_path,
 )
 from catalog.datasets import DatasetId
-from catalog.errors import Conflict, Invalid, InvalidField, OutcomeUnknown, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, InvalidField, TooLarge
 from catalog.filters import Wanted
 from catalog.jobs import JobError, JobEvent, JobId, JobKind
 from catalog.organisations import Caller
@@ -39,6 +38,7 @@ from catalog.store.rebuilds import RebuildStore
 from catalog.store.store_files import StoreFileStore
 from catalog.terms import UNCONDITIONALLY, Terms
 from service.operations.large_files import must_have_room
+from service.operations.superseded import naming
 from service.operations.waiting_room import WaitingRoom
 from service.storage import keys, streams
 from service.storage.files import Files
@@ -117,18 +117,9 @@ class Batches:
             at_most=self._largest_upload_bytes,
         )
         upload = Upload(path=path, key=written.key, size_bytes=written.size_bytes)
-        superseded: tuple[str, ...] = ()
-        try:
-            superseded = await self._keep(upload, id, dataset_id, sha256=written.sha256, by=by)
-        except OutcomeUnknown:
-            raise
-        except Refusal:
-            superseded = (written.key,)
-            raise
-        finally:
-            # Only what certainly has no row: when a commit's answer is lost, nothing is deleted.
-            for key in superseded:
-                await asyncio.to_thread(self._files.delete, key)
+        async with naming(self._files, written.key) as superseded:
+            replaced = await self._keep(upload, id, dataset_id, sha256=written.sha256, by=by)
+            superseded.extend(replaced)
         return upload
 
     async def complete(self, id: BatchId, *, by: Caller) -> Batch:

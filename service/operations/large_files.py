@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
 from catalog.audit import Action, ObjectKind
 from catalog.batches import BatchId, Upload, must_take_uploads, upload_path
-from catalog.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Refusal, TooLarge
+from catalog.errors import Conflict, Invalid, NotFound, TooLarge
 from catalog.large_files import Chunk, LargeFile, Span, received, whole_size
 from catalog.organisations import Caller
 from catalog.store.audit import AuditStore
@@ -16,6 +15,7 @@ from catalog.store.batches import BatchStore
 from catalog.store.database import Connection, Database
 from catalog.store.folders import FolderStore
 from catalog.store.large_files import LargeFileStore
+from service.operations.superseded import delete, naming
 from service.storage import keys, streams
 from service.storage.files import Files, Written
 
@@ -68,7 +68,7 @@ class LargeFiles:
             await LargeFileStore(db).begin(place.batch_id, place.path)
             folder = keys.upload_folder(by.scope.sandbox_id, place.batch_id)
             await FolderStore(db).note_uploads(place.batch_id, folder)
-        await self._delete(superseded)
+        await delete(self._files, superseded)
 
     async def receive(
         self,
@@ -105,18 +105,10 @@ class LargeFiles:
             content,
             at_most=span.size_bytes,
         )
-        superseded: list[str] = []
-        try:
+        async with naming(self._files, written.key) as superseded:
             _must_be_all(span, written.size_bytes)
             file, replaced = await self._keep(place, Chunk(span=span, key=written.key), by=by)
-            superseded += [replaced] if replaced else []
-        except OutcomeUnknown:
-            raise  # a row may name it
-        except Refusal:
-            superseded.append(written.key)
-            raise
-        finally:
-            await self._delete(superseded)
+            superseded.extend([replaced] if replaced else [])
         return received(file.spans)
 
     async def received(self, place: Place, *, by: Caller) -> tuple[Span, ...]:
@@ -148,18 +140,10 @@ class LargeFiles:
             must_take_uploads(batch, place.dataset_id)
             file = await _being_sent(db, place)
         written = await self._join(file, keys.upload(by.scope.sandbox_id, place.batch_id))
-        superseded: list[str] = []
-        try:
+        async with naming(self._files, written.key if written else None) as superseded:
             async with self._database.transaction() as db:
                 upload, replaced = await _settle(db, place, file, written, by=by)
-            superseded += replaced
-        except OutcomeUnknown:
-            raise  # a row may name it
-        except Refusal:
-            superseded += [written.key] if written else []
-            raise
-        finally:
-            await self._delete(superseded)
+            superseded.extend(replaced)
         return upload
 
     async def _keep(
@@ -196,10 +180,6 @@ class LargeFiles:
         for chunk in file.chunks:
             async for piece in streams.stream(self._files, chunk.key, 0, chunk.span.size_bytes):
                 yield piece
-
-    async def _delete(self, superseded: Iterable[str]) -> None:
-        for key in superseded:
-            await asyncio.to_thread(self._files.delete, key)
 
 
 async def _settle(
