@@ -58,6 +58,11 @@ class Place:
     #: Null: the project as a whole.
     space: Space | None
 
+    @property
+    def space_number(self) -> SpaceNumber | None:
+        """Null: the project as a whole."""
+        return self.space.number if self.space else None
+
     def allows(self, asked: Property) -> bool:
         """Whether a property may be used here."""
         return self.space is None or self.space.allows(asked)

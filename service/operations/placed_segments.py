@@ -33,26 +33,25 @@ class PlacedSegments:
         self, place: Place, *, limit: int | None = None, skip: int = 0
     ) -> tuple[tuple[PlacedSegment, ...], int]:
         """One page of the segments of a place, the first made first, and how many there are."""
-        space = place.space.number if place.space else None
+        scope, space = place.by.scope, place.space_number
         async with self._database.transaction() as db:
             segments = PlacedSegmentStore(db)
-            found = await segments.page(place.by.scope, space, limit=limit, skip=skip)
-            return found, await segments.count(place.by.scope, space)
+            found = await segments.page(scope, space, limit=limit, skip=skip)
+            return found, await segments.count(scope, space)
 
     async def find(self, key: str, place: Place) -> PlacedSegment:
         """Find a segment by its key; refuses with NotFound one of another space."""
-        space = place.space.number if place.space else None
         async with self._database.transaction() as db:
-            return await PlacedSegmentStore(db).keyed(place.by.scope, space, key)
+            return await PlacedSegmentStore(db).keyed(place.by.scope, place.space_number, key)
 
     async def find_by_id(self, id: str, place: Place) -> PlacedSegment:
         """Find a segment by its short id; refuses with NotFound one of another space."""
         number = (await self._ids.known()).number(Noun.SEGMENT, id)
-        space = place.space.number if place.space else None
         found = None
         if number is not None:
             async with self._database.transaction() as db:
-                found = await PlacedSegmentStore(db).numbered(place.by.scope, space, number)
+                segments = PlacedSegmentStore(db)
+                found = await segments.numbered(place.by.scope, place.space_number, number)
         if found is None:
             raise NotFound("segment", id)
         return found
@@ -63,8 +62,7 @@ class PlacedSegments:
         Refuses to give a space one whose merge policy does not unite identities: users of a space
         are people, not their identities one by one; and with NotFound when the space went.
         """
-        space = place.space.number if place.space else None
-        scope = place.by.scope
+        scope, space = place.by.scope, place.space_number
         async with self._database.transaction() as db:
             await SegmentStore(db).lock_changes(scope)
             if space is not None and await SpaceStore(db).numbered(scope, space) is None:

@@ -132,9 +132,8 @@ async def _submit_segment(
 
 async def _submit(ask: Asking, request: UserListRequest, place: Place) -> Told:
     ask.need(Access.EXPORTS_WRITE)
-    space_number = place.space.number if place.space else None
     made = await ask.operations.user_lists.submit(
-        replace(request, space_number=space_number), by=place.by
+        replace(request, space_number=place.space_number), by=place.by
     )
     names = await ask.operations.clients.names([made.job.created_by], by=ask.caller)
     return telling.job(made, names, ask.ids)

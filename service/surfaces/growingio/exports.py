@@ -47,7 +47,7 @@ async def submit_segment(request: web.Request) -> web.Response:
             found.segment.name,
             columns,
             segment_id=found.segment.id,
-            space_number=place.space.number if place.space else None,
+            space_number=place.space_number,
         ),
         by=place.by,
     )
@@ -66,7 +66,7 @@ async def submit_tag(request: web.Request) -> web.Response:
             tag.name,
             columns,
             having=tag.path,
-            space_number=place.space.number if place.space else None,
+            space_number=place.space_number,
         ),
         by=place.by,
     )
@@ -122,7 +122,7 @@ async def _has_body(request: web.Request) -> bool:
 def _is_in(found: UserList, place: Place) -> bool:
     """Whether a list was asked for in a place: its project, and no other space of it."""
     is_of_project = found.job.scope.sandbox_id == place.by.scope.sandbox_id
-    elsewhere = place.space is not None and found.space_number not in {None, place.space.number}
+    elsewhere = place.space is not None and found.space_number not in {None, place.space_number}
     return is_of_project and not elsewhere
 
 

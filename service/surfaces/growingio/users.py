@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from catalog.properties import MOST_LISTED_COLUMNS, PropertyKind, sought
@@ -54,14 +56,7 @@ async def _page(
     keys = [*request.query.getall("properties", []), *request.query.getall("properties[]", [])]
     columns = await operations.properties.columns(keys, place, most=MOST_LISTED_COLUMNS)
     listed = await operations.listed_users.page(
-        UserListRequest(
-            kind=asked.kind,
-            title=asked.title,
-            segment_id=asked.segment_id,
-            having=asked.having,
-            columns=columns,
-            space_number=place.space.number if place.space else None,
-        ),
+        replace(asked, columns=columns, space_number=place.space_number),
         by=place.by,
         skip=which.offset,
         most=which.limit,
