@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+#: What the home files of this release mean; the engine's ``home_files`` says it. Raised, together
+#: with the version of the engine, whenever they or the labellings that they go by hold something
+#: else: home files of other formats are passed over then, and replaced by and by.
+FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

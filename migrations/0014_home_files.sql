@@ -7,6 +7,7 @@ CREATE TABLE home_files (
     key           text        NOT NULL UNIQUE,
     size_bytes    bigint      NOT NULL,
     row_count     bigint      NOT NULL,
+    format        integer     NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
@@ -16,6 +17,9 @@ CREATE INDEX home_files_of_a_labelling ON home_files (labelling_key);
 COMMENT ON TABLE home_files IS
     'Derived: any row may be deleted while no export is under way, and plans move rows again. A store '
     'file has one for as long as it lives.';
+COMMENT ON COLUMN home_files.format IS
+    'What the file and its labelling mean, by the release that wrote it. Others pass it over, and '
+    'replace it.';
 COMMENT ON COLUMN home_files.labelling_key IS
     'The labelling that said where profiles were at home. Who has moved since is found by comparing '
     'it with the one that counts, so it is kept as long as the home file.';

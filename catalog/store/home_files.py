@@ -5,7 +5,7 @@ The file behind a row is described in :mod:`service.engine.home_files`.
 
 from __future__ import annotations
 
-from catalog.home_files import HomeFile, NewHomeFile
+from catalog.home_files import FORMAT, HomeFile, NewHomeFile
 from catalog.organisations import Scope
 from catalog.store import queries
 from catalog.store.database import Connection
@@ -33,7 +33,11 @@ class HomeFileStore:
         return key
 
     async def add(self, scope: Scope, id: StoreFileId, new: NewHomeFile) -> bool:
-        """Add the home file of a store file; False when it has one, or the labelling is gone."""
+        """Add the home file of a store file; False when it has one, or the labelling is gone.
+
+        One of another format goes first.
+        """
+        await SQL["forget_other_formats"].row(self._db, **_of(scope), id=id, format=FORMAT)
         row = await SQL["add"].row(
             self._db,
             **_of(scope),
@@ -42,12 +46,13 @@ class HomeFileStore:
             key=new.key,
             size_bytes=new.size_bytes,
             row_count=new.row_count,
+            format=FORMAT,
         )
         return row is not None
 
     async def at(self, scope: Scope, commit: int) -> tuple[HomeFile, ...]:
-        """The home files of a snapshot's store files."""
-        rows = await SQL["at"].rows(self._db, **_of(scope), commit=commit)
+        """The home files of a snapshot's store files that this release can read."""
+        rows = await SQL["at"].rows(self._db, **_of(scope), commit=commit, format=FORMAT)
         return tuple(HomeFile(**row) for row in rows)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from catalog.batches import BatchId
 from catalog.errors import NotFound, Stale
-from catalog.home_files import NewHomeFile
+from catalog.home_files import FORMAT, NewHomeFile
 from catalog.organisations import OrganisationId, SandboxId, Scope
 from catalog.store import queries
 from catalog.store.database import Connection, Record
@@ -190,6 +190,7 @@ class StoreFileStore:
             patience=patience,
             worth=WORTH,
             engine_version=engine_version,
+            home_format=FORMAT,
         )
         return tuple(
             LiveFile(

@@ -153,7 +153,8 @@ SELECT store_files.id, store_files.sandbox_id, store_files.organisation_id,
                           OR batches.updated_at <= now() - :horizon::interval)) AS is_to_be_rid,
        store_files.sandbox_id IN (SELECT sandbox_id FROM waiting) AS is_busy,
        store_files.kind <> 'links'
-       AND NOT EXISTS (SELECT FROM home_files WHERE store_file_id = store_files.id)
+       AND NOT EXISTS (SELECT FROM home_files
+                        WHERE store_file_id = store_files.id AND format = :home_format)
        AND store_files.sandbox_id IN (SELECT id FROM labelled) AS is_homeless
   FROM store_files JOIN sandboxes ON sandboxes.id = store_files.sandbox_id
  WHERE removed IS NULL

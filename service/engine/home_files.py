@@ -6,8 +6,9 @@ its rows home in every plan. A home file does so once: it holds the rows of all 
 file by one labelling, cut at the prefixes of their profiles, with two columns more that say which.
 
 It repeats what the store file says and adds nothing: whoever does not want to know of it goes on
-reading the store file, and it may be lost at any time. Identities that belong to another profile
-by now are found by comparing labellings, see :mod:`~service.engine.moves`.
+reading the store file, and it may be lost at any time. What it holds, and by which rule, has a
+number (:data:`catalog.home_files.FORMAT`), and one of another is never read. Identities that belong
+to another profile by now are found by comparing labellings, see :mod:`~service.engine.moves`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from service.storage.files import Files
 BROUGHT_HOME = frozenset({StoreFileKind.RECORDS, StoreFileKind.EVENTS, StoreFileKind.IDENTITIES})
 #: Rows of profiles with more identities are not in home files: they are of nobody, as far as
 #: anybody asks by now. What home files hold follows from this number and the labelling alone, so
-#: no home file may be read that was written with another one.
+#: with another one they have another format.
 MOST_IDENTITIES = 50
 #: Rows wait in memory until they take so much: then 64 of such runs are 4 GiB, the most that
 #: compactions write, and each has some 16 KiB for one of 4,096 prefixes.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from catalog.home_files import NewHomeFile
+from catalog.home_files import FORMAT, NewHomeFile
 from catalog.labellings import NewLabelling
 from catalog.store.home_files import HomeFileStore
 from catalog.store.labellings import LabellingStore
@@ -71,6 +73,33 @@ async def test_a_store_file_has_one_home_file_for_as_long_as_it_lives(store, db,
     await db.execute("DELETE FROM store_files WHERE id = $1", file.id)
     assert await keys_in(db, "home_files") == set()
     assert {"home", file.key} <= await keys_in(db, "discarded_files")
+
+
+async def test_a_home_file_of_another_format_is_not_read_and_makes_room_for_one_that_is(
+    store, db, scope, foreign_scope
+):
+    _, file = await committed(db, scope)
+    labelling = await labelled(db, scope, file.added)
+
+    async def is_homeless():
+        live = await StoreFileStore(db).live(horizon=timedelta(0), engine_version="1")
+        return [one.is_homeless for one in live]
+
+    assert await is_homeless() == [True]
+    assert await store.add(scope, file.id, a_home(labelling))
+    assert await is_homeless() == [False]
+    for other in (FORMAT - 1, FORMAT + 1):
+        await db.execute("UPDATE home_files SET format = $1", other)
+        assert await store.at(scope, file.added) == ()
+        assert await is_homeless() == [True]
+        assert not await store.add(foreign_scope, file.id, a_home(labelling, key="strange"))
+        assert not await store.at(foreign_scope, file.added)
+        before = await keys_in(db, "home_files")
+        assert await store.add(scope, file.id, a_home(labelling, key=f"home-{other}"))
+        assert before <= await keys_in(db, "discarded_files")
+        (found,) = await store.at(scope, file.added)
+        assert found.key == f"home-{other}"
+        assert await is_homeless() == [False]
 
 
 async def test_strangers_add_none_and_nobody_by_a_labelling_that_is_gone(
