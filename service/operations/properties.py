@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from catalog.audit import Action, ObjectKind
 from catalog.errors import (
@@ -127,22 +127,23 @@ class Properties:
             found = await PropertyStore(db).keyed(place.by.scope, candidates)
         known = {key: each for key, each in found.items() if place.allows(each)}
         columns = {
-            key: _column(key, known.get(own) or known.get(USER_PREFIX + own), is_all)
-            for key, (own, is_all) in wanted.items()
+            key: _column(key, own, known, is_all=is_all) for key, (own, is_all) in wanted.items()
         }
         if unknown := [key for key, column in columns.items() if column is None]:
             raise UnknownProperties(unknown)
         return tuple(column for column in columns.values() if column is not None)
 
 
-def _column(key: str, property: Property | None, is_all: bool) -> Column | None:  # noqa: FBT001
-    """A column of what was found; an identity without ``id_`` or ``ids_`` is none."""
-    if property is None:
-        return None
-    is_identity = property.kind is PropertyKind.IDENTITY
-    if is_identity and key == property.key:
-        return None
-    return Column(key=key, property=property, has_all_values=is_all)
+def _column(key: str, own: str, known: Mapping[str, Property], *, is_all: bool) -> Column | None:
+    """The column that a key asks for, if it is known; ``own`` is the key of the property.
+
+    An identity is asked for with ``id_`` or ``ids_`` before it, a user property also without
+    ``usr_``.
+    """
+    found = known.get(own)
+    if key == own and (found is None or found.kind is PropertyKind.IDENTITY):
+        found = known.get(USER_PREFIX + own)
+    return None if found is None else Column(key=key, property=found, has_all_values=is_all)
 
 
 async def _visible(db: Connection, place: Place, key: str, kind: PropertyKind) -> Property:

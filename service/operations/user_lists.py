@@ -147,9 +147,10 @@ class UserLists:
 
 
 def _distinct(request: UserListRequest) -> tuple[Column, ...]:
-    """Each column once, in the order of the request; refuses too many."""
+    """Each column once, in the order of the request; refuses too many beside that of the tag."""
     columns = {column.key: column for column in request.columns}
-    asked = [one for one in columns.values() if one.property.path != request.having]
+    tag = request.having
+    asked = [one for one in columns.values() if tag is None or one.property.path != tag]
     if len(asked) > MOST_COLUMNS:
         raise TooManyProperties(len(asked), most=MOST_COLUMNS)
     return tuple(columns.values())

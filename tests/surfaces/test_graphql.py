@@ -319,6 +319,29 @@ async def test_more_than_60_properties_are_refused(gio):
     assert answer["errors"][0]["extensions"]["code"] == "too_many_properties"
 
 
+async def test_tags_and_identities_of_a_segments_list_count_as_properties(gio, defined):
+    """Sixty identities, and the tag, of which a segment's list is not."""
+    (tag,) = (await ask(gio, "{ dataCenterTags { id } }"))["data"]["dataCenterTags"]
+    listed = await ask(gio, f'{{ segments(projectId: "{defined.project}") {{ id }} }}')
+    for n in range(30):
+        identity = {"key": f"$n{n}", "name": f"n{n}", "namespace": "CRMID"}
+        made = await gio.post(f"{defined.of_project}/user_identities", json=identity)
+        assert made.status == 200
+    keys = [f"{prefix}_$n{n}" for n in range(30) for prefix in ("id", "ids")]
+
+    async def submitted(tags):
+        return await ask(
+            gio,
+            "mutation { submitSegmentUserExportJob("
+            f'projectId: "{defined.project}", segmentId: "{listed["data"]["segments"][0]["id"]}", '
+            f"tags: {json.dumps(tags)}, properties: {json.dumps(keys)}) {{ id }} }}",
+        )
+
+    assert "errors" not in await submitted([])
+    (error,) = (await submitted([tag["id"]]))["errors"]
+    assert error["extensions"]["code"] == "too_many_properties"
+
+
 async def test_what_is_not_there_is_null(gio, defined):
     project = defined.project
     answer = await ask(

@@ -168,6 +168,45 @@ async def test_keys_and_names_are_taken_once(
     assert (answer.status, (await answer.json())["code"]) == (409, "already_exists")
 
 
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        ("usr_gender", 200),
+        ("gender", 200),
+        ("usr_$basic_userId", 200),
+        ("id_$basic_userId", 200),
+        ("ids_$basic_userId", 200),
+        ("id_$first", 400),
+        ("ids_$first", 400),
+        ("$first", 200),
+        ("id_usr_gender", 400),
+        ("basic_userId", 400),
+    ],
+)
+async def test_a_key_asks_for_an_identity_or_for_a_user_property(
+    gio: HttpClient, defined: Defined, key: str, status: int
+):
+    for own in ("usr_$basic_userId", "usr_$first"):
+        asked = {"key": own, "name": own, "path": "person.gender"}
+        assert (await gio.post(f"{defined.of_project}/user_properties", json=asked)).status == 200
+    path = f"{defined.of_project}/user_tags/tag_rfm/export_jobs"
+    answer = await gio.post(path, json={"properties": [key]})
+    assert answer.status == status
+
+
+async def test_a_bare_key_of_both_asks_for_the_user_property(
+    gio: HttpClient, defined: Defined, db: Connection
+):
+    """The oldest documents ask for user properties without usr_."""
+    asked = {"key": "usr_$basic_userId", "name": "编号", "path": "person.gender"}
+    assert (await gio.post(f"{defined.of_project}/user_properties", json=asked)).status == 200
+    path = f"{defined.of_project}/user_tags/tag_rfm/export_jobs"
+    assert (await gio.post(path, json={"properties": ["$basic_userId"]})).status == 200
+    order = await db.fetchval('SELECT "order" FROM jobs ORDER BY id DESC LIMIT 1')
+    column = order["selection"]["table"]["columns"][1]
+    assert (column["key"], column["path"]) == ("$basic_userId", ["person", "gender"])
+
+
 async def test_a_list_of_values_is_told_to_be_one(gio: HttpClient, defined: Defined):
     tag = {"key": "tag_badges", "name": "徽章", "path": "loyalty.badges"}
     made = await (await gio.post(f"{defined.of_project}/user_tags", json=tag)).json()

@@ -10,8 +10,8 @@ from uuid import uuid4
 from ariadne import MutationType
 
 from catalog.access import Access
-from catalog.errors import InvalidField, TooManyProperties
-from catalog.properties import MOST_COLUMNS, Column, Property, PropertyKind
+from catalog.errors import InvalidField
+from catalog.properties import Column, Property, PropertyKind
 from catalog.spaces import Place
 from catalog.user_lists import Heading, ListKind, UserListRequest, charset_of
 from service.surfaces.graphql import telling
@@ -116,8 +116,6 @@ async def _submit_segment(
         for id in dict.fromkeys(tags or [])
     ]
     columns = await operations.properties.columns(properties or [], place)
-    if len(tagged) + len(columns) > MOST_COLUMNS:
-        raise TooManyProperties(len(tagged) + len(columns), most=MOST_COLUMNS)
     request = UserListRequest(
         kind=ListKind.SEGMENT,
         title=found.segment.name,
