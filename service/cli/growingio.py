@@ -165,11 +165,15 @@ def project(*, key: str, name: str, as_json: bool, access: FindAccess) -> None:
 @json_option
 @access_options
 def token(*, name: str, scopes: tuple[str, ...], as_json: bool, access: FindAccess) -> None:
-    """Make a personal token called NAME. It is shown this once, and good until it is revoked."""
+    """Make a personal token called NAME. It is shown this once, and good until it is revoked.
+
+    Calls that name no project look into the one that is the sandbox.
+    """
 
     async def work() -> Document:
         async with Service.connect(access()) as service:
-            asked = {"name": name, "scopes": list(scopes) or None}
+            project = await definitions.project(service)
+            asked = {"name": name, "scopes": list(scopes) or None, "projectId": project["id"]}
             made: Document = await service.post(f"{V1}/tokens", asked)
             return made
 

@@ -565,6 +565,25 @@ async def test_a_token_is_told_once_and_good_until_it_is_revoked(
     assert (await gio.delete("/v1/api/tokens/kqQeWeGr")).status == 404
 
 
+async def test_a_token_is_made_for_a_project(
+    gio: HttpClient, stranger: HttpClient, defined: Defined
+):
+    asked = {"key": "other", "name": "其他"}
+    other = await (await gio.post("/v1/api/projects", json=asked)).json()
+    for project, expected in (
+        (other["id"], []),
+        (defined.project, ["tag_rfm"]),
+        (None, ["tag_rfm"]),
+    ):
+        made = await gio.post("/v1/api/tokens", json={"name": "any", "projectId": project})
+        token = (await made.json())["token"]
+        headers = {"Authorization": token}
+        listed = await (await stranger.get("/v1/api/user_tags", headers=headers)).json()
+        assert [each["key"] for each in listed["values"]] == expected
+    refused = await gio.post("/v1/api/tokens", json={"name": "any", "projectId": "AAAAAAAA"})
+    assert (refused.status, (await refused.json())["code"]) == (404, "not_found")
+
+
 async def test_a_token_may_do_less_than_its_maker_and_never_more(
     gio: HttpClient, stranger: HttpClient
 ):

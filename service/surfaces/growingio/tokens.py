@@ -60,7 +60,10 @@ async def make(request: web.Request) -> web.Response:
     """Make a token. It must not be made anew for a key: answers that are kept would hold it."""
     asked, operations = await read(request, wire.NewToken), request.app[OPERATIONS]
     scopes = None if asked.scopes is None else frozenset(asked.scopes)
-    made, secret = await operations.personal_tokens.make(asked.name, scopes, by=request[CALLER])
+    by = request[CALLER]
+    if asked.project_id is not None:
+        by = (await operations.projects.enter(asked.project_id, by=by)).by
+    made, secret = await operations.personal_tokens.make(asked.name, scopes, by=by)
     told = wire.token(made, await operations.hash_ids.known())
     return answer({**told, "token": secret}, headers=_UNCACHED)
 

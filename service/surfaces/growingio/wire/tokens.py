@@ -14,6 +14,8 @@ class NewToken(Wire):
     name: str
     #: Missing: all its maker may do.
     scopes: list[Access] | None = None
+    #: The short id of the project of calls that name none. Missing: that of the call.
+    project_id: str | None = None
 
 
 def token(found: PersonalToken, ids: HashIds) -> dict[str, Any]:
