@@ -14,6 +14,12 @@ IDENTITIES_PER_PROFILE = 50
 IDENTITY_VALUE_LENGTH = 1024
 #: Characters in the code of a namespace. A guess: people choose codes.
 NAMESPACE_CODE_LENGTH = 255
+#: Namespaces that the rows of one batch may bring without anybody having registered them. A guess:
+#: people have some dozens, and who gives identities where namespaces belong has as many as rows.
+MOST_BROUGHT_AT_ONCE = 1_000
+#: As many as a sandbox may have for rows to bring more: every export reads all of them. Callers may
+#: register any number.
+MOST_WITH_BROUGHT = 10_000
 
 
 class IdType(StrEnum):
@@ -125,6 +131,11 @@ def identity_key(namespace: str, value: str, secret: bytes) -> str:
     hashing = key_hash(namespace.lower(), secret)
     hashing.update(value.encode())
     return hashing.hexdigest()
+
+
+def may_be_brought(namespace_count: int) -> int:
+    """How many namespaces a batch may bring to a sandbox that has so many."""
+    return max(0, min(MOST_BROUGHT_AT_ONCE, MOST_WITH_BROUGHT - namespace_count))
 
 
 def unlinked(namespaces: Iterable[Namespace]) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from service.engine.parquet_rows import ParquetReader
 from service.engine.profile_rows import ProfileRows
 from service.engine.row_checks import missing
 from service.engine.row_errors import RowErrors
-from service.engine.row_identities import Identified, identify
+from service.engine.row_identities import Brought, Identified, identify
 from service.engine.rows import MISSING_FIELD, SKIPPED_ROW, FileRefused, Flaw, Rows, Step, Work
 from service.engine.store_rows import Shape, StoreRows
 from service.engine.tally import Tally
@@ -67,7 +67,8 @@ def promote(order: PromotionOrder, files: Files, report: Report) -> Promoted:
             checks.shape, scratch, is_event=order.is_event, is_upsert=order.is_upsert
         )
         uploads = _uploads(order, files, checks, _Pace(report, "reading", _size(order)))
-        for checked in in_order(pool, checks.check, uploads, ahead=order.threads):
+        for each in in_order(pool, checks.check, uploads, ahead=order.threads):
+            checked = checks.together(each)
             first = tally.note(checked.path, checked.rows, checked.skipped)
             errors.add(checked.told)
             checks.is_telling = order.with_diagnostics and not errors.is_full
@@ -110,6 +111,7 @@ class _Checks:
 
     def __init__(self, order: PromotionOrder) -> None:
         self._order = order
+        self._brought = Brought(order.identity_rules)
         #: Refused rows are still to be told.
         self.is_telling = order.with_diagnostics
         self.fields = tuple(Field.from_json(document) for document in order.fields)
@@ -134,19 +136,37 @@ class _Checks:
         """Convert rows and refuse those that lack something."""
         path, work = piece
         try:
-            rows = work()
+            return self._checked(path, work())
         except FileRefused as refused:
-            rows = self.nothing(refused)
+            return self.refused(path, refused)
+
+    def together(self, checked: _Checked) -> _Checked:
+        """Refuse what only all rows so far are too much for. To be asked in their order."""
+        try:
+            self._brought.add(checked.store.codes if checked.store is not None else ())
+        except FileRefused as refused:
+            return self.refused(checked.path, refused)
+        return checked
+
+    def refused(self, path: str, refused: FileRefused) -> _Checked:
+        """Give no rows, for the reason that a file was refused for."""
+        rows = self.nothing(refused)
+        return _Checked(path=path, rows=rows, told=self._told(path, rows, ()))
+
+    def _checked(self, path: str, rows: Rows) -> _Checked:
         absent = missing(rows.table, self.fields, is_event=self._order.is_event)
         rows = rows.without(absent, MISSING_FIELD)
         store, skipped = None, tuple[Flaw, ...]()
         if self._order.for_profile:
             rows, store, skipped = self._identified(rows)
-        told: list[bytes] = []
-        if self.is_telling and (rows.flaws or skipped):
-            told = row_errors.told(path, rows, skipped)
+        told = self._told(path, rows, skipped)
         rows = replace(rows, original=None)  # it holds the block the rows were read from
-        return _Checked(path=path, rows=rows, store=store, skipped=skipped, told=tuple(told))
+        return _Checked(path=path, rows=rows, store=store, skipped=skipped, told=told)
+
+    def _told(self, path: str, rows: Rows, skipped: tuple[Flaw, ...]) -> tuple[bytes, ...]:
+        if not self.is_telling or not (rows.flaws or skipped):
+            return ()
+        return tuple(row_errors.told(path, rows, skipped))
 
     def _identified(self, rows: Rows) -> tuple[Rows, StoreRows | None, tuple[Flaw, ...]]:
         """Refuse rows without a primary identity; give what the others bring, and who does not.

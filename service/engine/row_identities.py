@@ -26,6 +26,7 @@ from service.engine.identity_keys import Keys, keys
 from service.engine.nesting import Marks, Misfit, Positions, opened, opened_map, whole
 from service.engine.orders import Identity, IdentityRules
 from service.engine.plain_values import plain
+from service.engine.rows import TOO_MANY_NAMESPACES, FileRefused
 
 States = npt.NDArray[np.int8]
 
@@ -71,6 +72,28 @@ class _Named(NamedTuple):
     is_flagged: Marks
 
 
+class Brought:
+    """Namespaces that rows name and nobody has registered."""
+
+    def __init__(self, rules: IdentityRules) -> None:
+        self._known = frozenset(code.lower() for code in rules.codes.values())
+        self._most = rules.most_brought
+        self._found: set[str] = set()
+
+    def add(self, codes: Iterable[str]) -> None:
+        """Take more of them; raises FileRefused when there are more than there may be."""
+        if self._most is None:
+            return
+        self._found.update(code.lower() for code in codes)
+        self._found -= self._known
+        if len(self._found) > self._most:
+            raise FileRefused(
+                f"identityMap: rows name more than {self._most:,} namespaces that nobody has"
+                " registered; register those that are meant",
+                code=TOO_MANY_NAMESPACES,
+            )
+
+
 def identify(
     table: pa.Table,
     descriptors: Sequence[Identity],
@@ -81,7 +104,7 @@ def identify(
 
     The primary identity is the one in a primary descriptor's field; else the one that
     ``identityMap`` flags as primary; else the only one there is. Identities are None when there
-    are misfits.
+    are misfits. Raises FileRefused when these rows alone bring more namespaces than a batch may.
     """
     spelt: list[str] = []
     parts = [_of_field(table, descriptor, spelt) for descriptor in descriptors]
@@ -94,6 +117,7 @@ def identify(
     misfits += _crowded(named, rules.most_per_row)
     misfits += _nowhere(named, spelt)
     namespaces, codes = _distinct_codes(named.spellings, spelt)
+    Brought(rules).add(codes)  # before the keys, which take time for each of them
     hi, lo = _keys(namespaces, codes, named.values, secret)
     primary, without_primary = _primary(named, hi, lo, table.num_rows)
     misfits += without_primary

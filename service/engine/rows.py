@@ -22,6 +22,9 @@ NO_DIAGNOSTICS = "INGEST-1211-400"
 #: Ours: of rows that are in the data set and not in the profile store.
 SKIPPED_ROW = "skipped_row"
 
+#: Ours: of a batch whose rows name more namespaces than they may bring.
+TOO_MANY_NAMESPACES = "too_many_namespaces"
+
 #: A row number that means the file as a whole.
 WHOLE_FILE = 0
 

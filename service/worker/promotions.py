@@ -17,6 +17,7 @@ from catalog.batches import (
     NewDatasetFile,
     Replay,
 )
+from catalog.identities import may_be_brought
 from catalog.jobs import Job, JobError, JobEvent
 from catalog.store.batches import BatchStore
 from catalog.store.database import Connection
@@ -94,7 +95,10 @@ class Promotions:
             is_upsert=job.order["is_upsert"],
             rules=self._rules,
         )
+        rules = order.identity_rules
+        most_brought = may_be_brought(len(rules.codes))
         changes = {
+            "identity_rules": rules.model_copy(update={"most_brought": most_brought}),
             "for_profile": job.order["for_profile"],
             "tolerated_percentage": batch.tolerated_percentage,
             "with_diagnostics": batch.has_diagnostics,

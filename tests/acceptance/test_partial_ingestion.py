@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from catalog.identities import MOST_BROUGHT_AT_ONCE
+from service.engine.rows import TOO_MANY_NAMESPACES
 from tests.acceptance.workbench import (
     EXPORT,
     IMPORT,
@@ -165,3 +167,31 @@ async def test_others_cannot_look_at_a_batch(adobe, dataset_id):
     new = {"datasetId": dataset_id}
     batch_id = (await call(adobe.post, IMPORT, json=new))["id"]
     assert (await adobe.get(f"{IMPORT}/{batch_id}/datasets/nope/preview")).status == 404
+
+
+async def test_a_batch_that_names_more_namespaces_than_it_may_bring_registers_none(
+    adobe, working, dataset_id
+):
+    """As of whoever puts identities where namespaces belong."""
+
+    def sent(count):
+        rows = [{"identityMap": {f"ann{n}@example.com": [{"id": "Email"}]}} for n in range(count)]
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+    async def own_namespaces():
+        found = await call(adobe.get, "/data/core/idnamespace/identities")
+        return [each["code"] for each in found if each["custom"]]
+
+    async with working():
+        before = await own_namespaces()
+        too_many = await send(
+            adobe, dataset_id, sent(MOST_BROUGHT_AT_ONCE + 1), partialIngestionPercentage=50
+        )
+        failed = await ended(adobe, too_many, "failed")
+        assert await own_namespaces() == before
+        as_many = await send(adobe, dataset_id, sent(MOST_BROUGHT_AT_ONCE))
+        await ended(adobe, as_many, "success")
+        assert len(await own_namespaces()) == len(before) + MOST_BROUGHT_AT_ONCE
+    _, reason = failed["errors"]
+    assert reason["code"] == TOO_MANY_NAMESPACES
+    assert "more than 1,000 namespaces that nobody has registered" in reason["description"]

@@ -36,6 +36,8 @@ class IdentityRules(Order):
     most_per_row: int = 0
     #: Codes by the numbers that name the same namespaces, as keys of identity maps.
     codes: dict[str, str] = Field(default_factory=dict)
+    #: Namespaces other than these that all rows together may name. Null: any number.
+    most_brought: int | None = None
 
 
 class Limits(Order):
