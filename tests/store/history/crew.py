@@ -10,31 +10,37 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from catalog.errors import Conflict
-from catalog.jobs import Job, JobEvent, JobId, JobKind, WorkerId
+from catalog.errors import Conflict, Stale
+from catalog.jobs import Job, JobId, JobKind, WorkerId
+from catalog.organisations import SandboxId
 from catalog.store.database import Connection, Database
+from catalog.store.folders import FolderStore
 from catalog.store.jobs import JobStore
-from catalog.store.store_files import StoreFileStore
-from catalog.store_files import StoreFile
 from service.engine.orders import IdentityRules, Limits, PromotionOrder
+from service.storage import keys
 from service.worker import rebuilds
 from service.worker.attempts import AttemptFailed, release_expired
 from service.worker.claim import Claim, HandedBack, LeaseLost
 from service.worker.compactions import Compactions
-from service.worker.rebuilds import Rebuilds, must_be_whole
+from service.worker.exports import Exports, PartSizes
+from service.worker.rebuilds import Rebuilds
 from service.worker.worker import Timing, Worker
 from tests.patience import until_locked_out
-from tests.store.history.engine import Disk, Engine
+from tests.store.history.disk import Disk
+from tests.store.history.engine import Engine
 
 #: What failed is tried again after so long, and leases last as long.
 HOUR = timedelta(hours=1)
 #: Batches are settled, and what was taken back is to be erased, when they are as old.
 MONTH = timedelta(days=30)
 TIMING = Timing(lease=HOUR, heartbeat=HOUR, grace=HOUR, poll=HOUR)
+SIZES = PartSizes(part_row_count=1, part_size_bytes=1, slice_size_bytes=1, labelling_size_bytes=1)
 #: A job that has failed as often fails for good.
 ATTEMPTS = 2
 #: So many work at once.
 WORKERS = 3
+#: Why attempts may fail that nobody told to.
+EXCUSES = frozenset({"told_to", "store_incomplete"})
 
 
 @dataclass(slots=True)
@@ -44,8 +50,6 @@ class Attempt:
     job: Job
     engine: Engine
     ending: asyncio.Task[None] | None = None
-    #: What an export reads.
-    files: tuple[StoreFile, ...] | None = None
     is_silent: bool = False
 
 
@@ -56,8 +60,12 @@ class Crew:
         self._database = database
         self._disk = disk
         self.attempts: list[Attempt] = []
+        #: Whose jobs were worked on, until somebody looks.
+        self.touched: set[SandboxId] = set()
         #: What a worker would only have logged.
         self.defects: list[Exception] = []
+        #: Jobs that were refused since the store lacks rows.
+        self.refused: list[Job] = []
 
     async def claim(self) -> None:
         """Claim a job, if somebody is free, and read what it needs."""
@@ -75,6 +83,11 @@ class Crew:
             await self._database.read(partial(until_locked_out, doing=other, may_end=True))
         await self._begin(first)
         await self._begin(await other)
+
+    async def advance(self, attempt: Attempt) -> None:
+        """Let an attempt do one thing of those that it has to do: an export keeps its plan."""
+        attempt.engine.go_on_once()
+        await self._until_it_reads(attempt)
 
     async def finish(self, attempt: Attempt) -> None:
         """Let an attempt end as it will; whoever was silent has lost it."""
@@ -95,6 +108,7 @@ class Crew:
     async def fall_silent(self, attempt: Attempt) -> None:
         """Let the lease run out; the worker may wake up later."""
         attempt.is_silent = True
+        self.touched.add(attempt.job.scope.sandbox_id)
         await self.release([attempt.job.id])
 
     async def release(self, ids: Collection[JobId]) -> None:
@@ -131,7 +145,7 @@ class Crew:
             JobKind.REBUILD: Rebuilds(
                 engine, threads=1, rules=IdentityRules(), limits=Limits()
             ).run,
-            JobKind.USER_LIST: partial(self._export, attempt),
+            JobKind.USER_LIST: Exports(engine, threads=1, sizes=SIZES).run,
         }
         assert job.worker_id is not None
         work = {job.kind: partial(self._watched, works[job.kind])}
@@ -141,7 +155,13 @@ class Crew:
         claim = Claim(self._database, job, lease=HOUR, heartbeat=HOUR, claimed_at=time.monotonic())
         attempt.ending = asyncio.create_task(worker._attempt(claim))
         self.attempts.append(attempt)
-        reading = asyncio.create_task(engine.has_read.wait())
+        await self._until_it_reads(attempt)
+
+    async def _until_it_reads(self, attempt: Attempt) -> None:
+        """Wait until an attempt has read what it needs, or has ended."""
+        assert attempt.ending is not None
+        self.touched.add(attempt.job.scope.sandbox_id)
+        reading = asyncio.create_task(attempt.engine.has_read.wait())
         await asyncio.wait((attempt.ending, reading), return_when=asyncio.FIRST_COMPLETED)
         reading.cancel()
         if attempt.ending.done():
@@ -149,44 +169,33 @@ class Crew:
 
     async def _end(self, attempt: Attempt) -> None:
         assert attempt.ending is not None
+        self.touched.add(attempt.job.scope.sandbox_id)
         self.attempts.remove(attempt)
         await attempt.ending
 
     async def _watched(self, work: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
             await work(claim)
-        except (Conflict, LeaseLost, HandedBack, AttemptFailed):
+        except (Conflict, Stale, LeaseLost, HandedBack):
+            raise
+        except AttemptFailed as failed:
+            if failed.error.code == "store_incomplete":
+                self.refused.append(claim.job)
+            if failed.error.code not in EXCUSES:
+                self.defects.append(failed)
             raise
         except Exception as defect:
             self.defects.append(defect)
             raise
 
-    async def _export(self, attempt: Attempt, claim: Claim) -> None:
-        """Read a snapshot as exports do, and again at the end."""
-        attempt.files = await claim.write(partial(_whole_files, attempt.job))
-        failure = await attempt.engine.wait()
-        if failure is not None:
-            raise AttemptFailed(failure.code, failure.message, is_final=failure.is_final)
-        await claim.write(partial(_complete, attempt.job))
 
-
-async def _whole_files(job: Job, db: Connection) -> tuple[StoreFile, ...]:
-    assert job.snapshot is not None
-    await must_be_whole(job, db)
-    return await StoreFileStore(db).files_at(job.scope, job.snapshot)
-
-
-async def _complete(job: Job, db: Connection) -> None:
-    await JobStore(db).move(job, JobEvent.COMPLETE, actor=str(job.worker_id))
-
-
-async def promotion_order(
-    _db: Connection, job: Job, _dataset_id: str, **told: Any
-) -> PromotionOrder:
+async def promotion_order(db: Connection, job: Job, dataset_id: str, **told: Any) -> PromotionOrder:
     """What the worker tells an engine for which schemas and identities mean nothing."""
+    folder = keys.attempt_folder(job.scope.sandbox_id, job.id, job.attempt)
+    await FolderStore(db).note_attempt(job, folder)
     return PromotionOrder(
-        folder=f"rebuilt/{job.id}/{job.attempt}",
-        is_event=True,
+        folder=folder,
+        is_event=dataset_id.startswith("events"),
         fields=(),
         identities=(),
         unlinked_namespaces=(),

@@ -1,64 +1,40 @@
-"""An engine whose files are rows in memory, and which answers only when it is let.
+"""An engine whose files are of memory, and which answers only when it is let.
 
-It drops what the engine drops, but of rows that are no more than the name of an item: of those of
-one kind the latest batch's counts.
+It drops what the engine drops, and reads no more of a labelling than it has to; but its rows are no
+more than the name of an item.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-from catalog.store_files import StoreFile, StoreFileKind
+from catalog.store_files import StoreFileKind
+from service.engine.home_files import BROUGHT_HOME
 from service.engine.orders import (
     GONE,
     Answer,
     Compacted,
     CompactionOrder,
+    Done,
+    ExportOrder,
     Failed,
     Merger,
     NewCompactedFile,
+    NewFile,
     NewStoreFile,
+    Part,
     Promoted,
     PromotionOrder,
 )
+from tests.store.history.disk import Disk, Home, Plan
+from tests.store.history.planning import plan
+from tests.store.history.rows import Row, superseded
 
 #: What each batch brings a file of, though it may have no rows.
-KINDS = (StoreFileKind.EVENTS, StoreFileKind.IDENTITIES, StoreFileKind.LINKS)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file, with the number that its batch has there."""
-
-    number: int
-    batch_id: str
-    kind: StoreFileKind
-    item: str
-
-
-class Disk:
-    """Files, by their key."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[Row, ...]] = {}
-
-    def put(self, kind: StoreFileKind, key: str, rows: Iterable[Row]) -> NewStoreFile:
-        assert key not in self.files
-        self.files[key] = tuple(rows)
-        size = len(self.files[key])
-        return NewStoreFile(kind=kind, key=key, size_bytes=100 + size, row_count=size, sha256="")
-
-    def counting(self, file: StoreFile) -> Iterator[Row]:
-        """The rows of a file that count in the snapshot it is of."""
-        sources = {source.number: source.batch_id for source in file.sources}
-        sources = {0: file.batch_id} if file.batch_id is not None else sources
-        for row in self.files[file.key]:
-            if row.number in sources:
-                assert sources[row.number] == row.batch_id, "rows are told to be another batch's"
-                yield row
+EVENT_KINDS = (StoreFileKind.EVENTS, StoreFileKind.IDENTITIES, StoreFileKind.LINKS)
+RECORD_KINDS = (StoreFileKind.RECORDS, StoreFileKind.IDENTITIES, StoreFileKind.LINKS)
 
 
 class Engine:
@@ -67,77 +43,115 @@ class Engine:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self.has_read = asyncio.Event()
+        self.has_planned = False
+        #: What an export is told, the last time it was.
+        self.order: ExportOrder | None = None
         self._may_answer = asyncio.Event()
+        self._stops_again = False
         self._failure: Failed | None = None
+        self._runs = 0
 
     def go_on(self) -> None:
         self._may_answer.set()
+
+    def go_on_once(self) -> None:
+        """Answer once, and read what is to be read next."""
+        self._stops_again = True
+        self.has_read.clear()
+        self.go_on()
 
     def fail(self, *, is_final: bool) -> None:
         """Answer that the work cannot be done."""
         self._failure = Failed(code="told_to", message="it was told to", is_final=is_final)
         self.go_on()
 
-    async def wait(self) -> Failed | None:
+    @asynccontextmanager
+    async def run(
+        self, order: CompactionOrder | PromotionOrder | ExportOrder
+    ) -> AsyncIterator[AsyncIterator]:
+        self._runs += 1
+        match order:
+            case ExportOrder():
+                self.order = order
+                yield self._exported(order)
+            case CompactionOrder():
+                yield self._answered(self._compacted(order))
+            case PromotionOrder():
+                yield self._answered(self._promoted(order))
+
+    async def _wait(self) -> None:
         """Wait until somebody lets it answer."""
         self.has_read.set()
         await self._may_answer.wait()
-        return self._failure
+        if self._stops_again:
+            self._stops_again = False
+            self._may_answer.clear()
 
-    @asynccontextmanager
-    async def run(self, order: CompactionOrder | PromotionOrder) -> AsyncIterator[AsyncIterator]:
-        yield self._answers(order)
+    async def _answered(self, answer: Answer) -> AsyncIterator[Answer]:
+        await self._wait()
+        yield self._failure or answer
 
-    async def _answers(self, order: CompactionOrder | PromotionOrder) -> AsyncIterator[Answer]:
-        answer = self._compacted(order) if order.kind == "compaction" else self._promoted(order)
-        failure = await self.wait()
-        yield failure or answer
+    async def _exported(self, order: ExportOrder) -> AsyncIterator[Answer]:
+        known = self._disk.files.get(order.plan_key or "")
+        if not (isinstance(known, Plan) and known.reads <= self._disk.files.keys()):
+            planned = plan(order, f"{order.folder}/{self._runs}", self._disk)
+            await self._wait()
+            yield self._failure or planned
+        self.has_planned = True
+        await self._wait()
+        if self._failure is not None:
+            yield self._failure
+            return
+        key = f"{order.folder}/{self._runs}/part"
+        yield Part(number=0, key=key, size_bytes=1, row_count=1, sha256="", counters={})
+        yield Done()
 
     def _promoted(self, order: PromotionOrder) -> Answer:
-        if not all(upload.key in self._disk.files for upload in order.uploads):
-            return Failed(code="gone", message="a file is gone", is_final=False)
-        rows = [row for upload in order.uploads for row in self._disk.files[upload.key]]
-        return Promoted(store_files=stored(self._disk, order.folder, rows))
+        rows = [row for upload in order.uploads for row in self._disk.rows(upload.key)]
+        kinds = EVENT_KINDS if order.is_event else RECORD_KINDS
+        return Promoted(store_files=stored(self._disk, order.folder, rows, kinds))
 
     def _compacted(self, order: CompactionOrder) -> Answer:
         made = []
         for number, merger in enumerate(order.mergers):
-            if not all(file.key in self._disk.files for file in merger.files):
-                return Failed(code="gone", message="a file is gone", is_final=False)
-            made.append(self._merged(merger, f"{order.folder}/{number}"))
-        return Compacted(files=tuple(made))
+            file = self._merged(merger, f"{order.folder}/{number}")
+            is_home = order.labelling is not None and file.kind in BROUGHT_HOME
+            home = self._home(order, file.key, number) if is_home else None
+            made.append(file.model_copy(update={"home": home}))
+        homes = [
+            self._home(order, key, len(made) + number) for number, key in enumerate(order.homeless)
+        ]
+        return Compacted(files=tuple(made), homes=tuple(homes))
 
     def _merged(self, merger: Merger, key: str) -> NewCompactedFile:
         rows = [
-            Row(file.numbers[row.number], row.batch_id, row.kind, row.item)
+            Row(file.numbers[row.number], row.batch_id, row.kind, row.item, row.leaves)
             for file in merger.files
-            for row in self._disk.files[file.key]
+            for row in self._disk.rows(file.key)
             if file.numbers[row.number] != GONE
         ]
         assert {row.kind for row in rows} <= {merger.kind}
-        last = _last_by_item(rows, merger.settled)
-        kept = [row for row in rows if row.number >= last.get(row.item, GONE)]
-        every = _last_by_item(kept, {row.number for row in kept})
-        file = self._disk.put(merger.kind, key, kept)
+        dropped = superseded(rows, merger.settled, merger.patches)
+        kept = [row for row in rows if row not in dropped]
+        later = superseded(kept, {row.number for row in kept}, merger.patches)
         return NewCompactedFile(
-            **file.model_dump(),
-            relied_on=tuple({last[row.item] for row in rows if row not in kept}),
-            superseded_count=sum(row.number < every.get(row.item, GONE) for row in kept),
+            **self._disk.put(merger.kind, key, kept).model_dump(),
+            relied_on=tuple(sorted({number for causes in dropped.values() for number in causes})),
+            superseded_count=len(later),
         )
 
+    def _home(self, order: CompactionOrder, store_file: str, number: int) -> NewFile:
+        assert order.labelling is not None
+        assert self._disk.labels(order.labelling)
+        assert store_file in self._disk.files
+        return self._disk.keep(f"{order.folder}/{number}-home", Home(store_file, order.labelling))
 
-def stored(disk: Disk, folder: str, rows: Sequence[Row]) -> tuple[NewStoreFile, ...]:
+
+def stored(
+    disk: Disk, folder: str, rows: Sequence[Row], kinds: Sequence[StoreFileKind]
+) -> tuple[NewStoreFile, ...]:
     """Write what a promotion makes of the rows of a batch: a file of each kind."""
     return tuple(
         disk.put(kind, f"{folder}/{kind}", [row for row in rows if row.kind is kind])
-        for kind in KINDS
+        for kind in kinds
     )
-
-
-def _last_by_item(rows: Iterable[Row], settled: Collection[int]) -> dict[str, int]:
-    """For whose sake earlier rows of an item may go; links never do."""
-    last: dict[str, int] = {}
-    for row in rows:
-        if row.number in settled and row.kind is not StoreFileKind.LINKS:
-            last[row.item] = max(row.number, last.get(row.item, GONE))
-    return last

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from catalog.store_files import StoreFile
-from tests.store.history.engine import Disk, Row
-
-#: Data set, kind and item of a row: of those that agree in it the latest batch's counts.
-Place = tuple[str, str, str]
+from catalog.store_files import StoreFile, StoreFileKind
+from service.engine.orders import Fragments
+from tests.store.history.disk import Disk, Labels, Numbers
+from tests.store.history.rows import Place, Row, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +19,49 @@ class Told:
     id: str
     dataset_id: str
     rows: tuple[Row, ...]
+    is_upsert: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a snapshot has, whatever a reader makes of it."""
+    """What a snapshot has, as the engine is told to read it."""
 
     #: By data set, kind and batch, in how many files it counts.
-    files: Counter[Place]
-    #: By place, the batches that have it.
-    rows: dict[Place, set[str]]
+    files: Counter[tuple[str, str, str]]
+    #: By place, the batch that said it last.
+    said: dict[Place, str]
 
 
 def seen(files: Iterable[StoreFile], disk: Disk) -> Seen:
     """Read the files of a snapshot."""
-    found = Seen(files=Counter(), rows={})
+    counts: Counter[tuple[str, str, str]] = Counter()
+    told: list[tuple[int, bool, str, Row]] = []
     for file in files:
-        batch_ids = [source.batch_id for source in file.sources]
-        for batch_id in [file.batch_id] if file.batch_id is not None else batch_ids:
-            found.files[file.dataset_id, file.kind, batch_id] += 1
-        for row in disk.counting(file):
-            place = (file.dataset_id, file.kind, row.item)
-            found.rows.setdefault(place, set()).add(row.batch_id)
-    return found
+        batch_ids = {source.number: source.batch_id for source in file.sources}
+        if file.batch_id is not None:
+            batch_ids = {0: file.batch_id}
+        counts.update((file.dataset_id, file.kind, batch_id) for batch_id in batch_ids.values())
+        fragments = Fragments.of(file)
+        sources = {source.number: source for source in fragments.all_sources}
+        for row in disk.counting(fragments):
+            assert batch_ids.get(row.number) == row.batch_id, "rows are told to be another batch's"
+            source = sources[row.number]
+            told.append((source.ingest_number, source.is_upsert, file.dataset_id, row))
+    said: dict[Place, str] = {}
+    for _, is_upsert, dataset_id, row in sorted(told, key=lambda each: each[0]):
+        say(said, dataset_id, row, is_patch=is_upsert)
+    return Seen(files=counts, said=said)
 
 
 @dataclass(slots=True)
 class Truth:
-    """Every batch that ever was, and which of them were active from which commit on."""
+    """Every batch that ever was in a sandbox, and which were active from which commit on."""
 
     batches: dict[str, Told] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     _changes: list[tuple[int, frozenset[str]]] = field(default_factory=list)
+    #: The items that numbers were shown for.
+    _numbered: dict[int, str] = field(default_factory=dict)
 
     def note(self, commit: int, *, came: Collection[str] = (), gone: Collection[str] = ()) -> None:
         """Keep what a commit changed."""
@@ -81,15 +91,44 @@ class Truth:
         strangers = {batch_id for _, _, batch_id in found.files} - active
         assert not strangers, f"snapshot {commit} has {strangers}, which are not active there"
         if is_whole:
-            order = {id: number for number, id in enumerate(self.batches)}
-            read = {place: max(ids, key=order.__getitem__) for place, ids in found.rows.items()}
-            assert read == self._latest(active), f"snapshot {commit} is not what was ingested"
+            assert found.said == self._said(commit), f"snapshot {commit} is not what was ingested"
 
-    def _latest(self, active: frozenset[str]) -> dict[Place, str]:
-        """By place, the latest of some batches that has it."""
-        return {
-            (batch.dataset_id, row.kind, row.item): batch.id
-            for batch in self.batches.values()
-            if batch.id in active
-            for row in batch.rows
+    def compare_labels(self, commit: int, labels: Labels) -> None:
+        """Hold a labelling against what was ingested by the commit that it is said to be of."""
+        links = {(row.batch_id, row.item) for row in self._rows(commit, StoreFileKind.LINKS)}
+        assert labels.links == links, f"the labelling of {commit} knows other links"
+        owners = {
+            row.item
+            for row in self._rows(commit, StoreFileKind.RECORDS, dataset_id=labels.main_dataset_id)
         }
+        assert labels.owners == owners, f"the labelling of {commit} knows other records"
+
+    def compare_numbers(self, commit: int, numbers: Numbers) -> None:
+        """Hold numbers against the items of a snapshot, and against all that were shown before."""
+        items = {row.item for row in self._rows(commit, StoreFileKind.IDENTITIES)}
+        assert items <= numbers.given.keys(), f"items of snapshot {commit} have no number"
+        for item, number in numbers.given.items():
+            known = self._numbered.setdefault(number, item)
+            assert known == item, f"{known} and {item} have the number {number}"
+        by_item = Counter(self._numbered.values())
+        assert all(count == 1 for count in by_item.values()), f"numbers changed: {by_item}"
+
+    def _said(self, commit: int) -> dict[Place, str]:
+        """By place, the latest of a snapshot's batches that says something there."""
+        said: dict[Place, str] = {}
+        active = self.at(commit)
+        for batch in self.batches.values():
+            for row in batch.rows if batch.id in active else ():
+                say(said, batch.dataset_id, row, is_patch=batch.is_upsert)
+        return said
+
+    def _rows(
+        self, commit: int, kind: StoreFileKind, *, dataset_id: str | None = ""
+    ) -> Iterable[Row]:
+        """The rows of one kind that were ingested by a commit, of all data sets or of one."""
+        return (
+            row
+            for id in self.at(commit)
+            for row in self.batches[id].rows
+            if row.kind is kind and dataset_id in ("", self.batches[id].dataset_id)
+        )
