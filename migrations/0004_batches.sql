@@ -239,6 +239,28 @@ $$;
 COMMENT ON FUNCTION store_file_gaps_at IS
     'The gaps that count in a snapshot, also those of files that are not in it.';
 
+CREATE TABLE rebuilt_files (
+    job_id         bigint      NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    batch_id       text        NOT NULL REFERENCES batches,
+    kind           text        NOT NULL,
+    attempt        integer     NOT NULL,
+    engine_version text        NOT NULL,
+    key            text        NOT NULL,
+    size_bytes     bigint      NOT NULL,
+    row_count      bigint      NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (job_id, batch_id, kind)
+);
+
+-- Serves the sweeper, which erases what was deleted.
+CREATE INDEX rebuilt_files_of_a_batch ON rebuilt_files (batch_id);
+
+COMMENT ON TABLE rebuilt_files IS
+    'Finished files of rebuilds that have not succeeded yet, all kinds of a batch or none. Later '
+    'attempts of the same engine version go on from them. Readers never look here: they see '
+    'store_files, into which a success copies those that it needs.';
+
 COMMENT ON COLUMN store_files.superseded_count IS
     'Of a file that was compacted: rows that may be left out when none of its batches can be taken '
     'back any more.';

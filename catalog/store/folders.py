@@ -70,8 +70,8 @@ class FolderStore:
         """Say which of the files that were ``found`` below a folder nothing names.
 
         Reads under the owner's lock. Whoever wrote them has no claim any more, so what is
-        unnamed now stays so, and may be removed after the transaction. The plan of a job that
-        ended is forgotten on the way.
+        unnamed now stays so, and may be removed after the transaction. What a job that ended
+        had kept for later attempts is forgotten on the way.
         """
         if folder.job_id is not None:
             return await self._judge_attempt(folder, folder.job_id, found)
@@ -88,6 +88,7 @@ class FolderStore:
         job = await SQL["lock_job"].row(self._db, job_id=job_id)
         if job is None or job["finished_at"] is not None:
             await SQL["drop_plan"].row(self._db, job_id=job_id)
+            await SQL["drop_rebuilt"].row(self._db, job_id=job_id)
         plan = await SQL["plan_key"].row(self._db, job_id=job_id)
         if plan is not None and plan["key"].startswith(folder.key + "/"):
             # Later attempts go on from it, and the files beside it only the plan names.

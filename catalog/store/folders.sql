@@ -34,6 +34,10 @@ SELECT state, finished_at, now() - finished_at AS ended_for FROM batches WHERE i
 -- pieces of a user list.
 DELETE FROM plans WHERE job_id = :job_id
 
+-- name: drop_rebuilt
+-- Forgets what a rebuild that ended has kept: files that a success needed are store files.
+DELETE FROM rebuilt_files WHERE job_id = :job_id
+
 -- name: plan_key
 -- The plan a job would go on from.
 SELECT key FROM plans WHERE job_id = :job_id
@@ -52,6 +56,8 @@ SELECT unnest(ARRAY[key, merged_key]) FROM numberings
  WHERE key = ANY (:keys::text[]) OR merged_key = ANY (:keys::text[])
 UNION ALL
 SELECT key FROM user_list_pieces WHERE job_id = :job_id
+UNION ALL
+SELECT key FROM rebuilt_files WHERE job_id = :job_id
 UNION ALL
 SELECT unnest(ARRAY[parts.key, parts.exclusions])
   FROM parts JOIN plans ON plans.id = parts.plan_id

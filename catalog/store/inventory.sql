@@ -12,6 +12,7 @@ UNION ALL SELECT key FROM user_list_pieces
 UNION ALL SELECT key FROM meta_files
 UNION ALL SELECT key FROM plans
 UNION ALL SELECT key FROM parts
+UNION ALL SELECT key FROM rebuilt_files
 UNION ALL SELECT exclusions FROM parts WHERE exclusions IS NOT NULL
 
 -- name: discarded_keys

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 
 from catalog.batches import BatchId
 from catalog.errors import Stale
@@ -115,6 +117,45 @@ class RebuildStore:
                 for row in rows
             ]
         )
+
+    async def keep(
+        self, job: Job, batch_id: BatchId, files: Sequence[NewStoreFile], *, engine_version: str
+    ) -> None:
+        """Keep what was made of a batch, in place of what was, for later attempts of the job.
+
+        Refused when the claim was lost.
+        """
+        await JobStore(self._db).hold(job)
+        await SQL["discard_kept"].row(self._db, job_id=job.id, batch_id=batch_id)
+        await SQL["keep"].row(
+            self._db,
+            job_id=job.id,
+            batch_id=batch_id,
+            attempt=job.attempt,
+            engine_version=engine_version,
+            kinds=[file.kind for file in files],
+            keys=[file.key for file in files],
+            sizes=[file.size_bytes for file in files],
+            rows=[file.row_count for file in files],
+        )
+
+    async def kept(
+        self, job: Job, *, engine_version: str
+    ) -> Mapping[BatchId, tuple[NewStoreFile, ...]]:
+        """What attempts of a job have made so far, of which batches, by the same engine."""
+        rows = await SQL["kept"].rows(self._db, job_id=job.id, engine_version=engine_version)
+        return {
+            BatchId(batch_id): tuple(
+                NewStoreFile(
+                    kind=StoreFileKind(row["kind"]),
+                    key=row["key"],
+                    size_bytes=row["size_bytes"],
+                    row_count=row["row_count"],
+                )
+                for row in of_batch
+            )
+            for batch_id, of_batch in groupby(rows, key=itemgetter("batch_id"))
+        }
 
     async def replace(self, job: Job, lacking: Sequence[LackingBatch], rebuilt: Rebuilt) -> None:
         """Let files take the place of those that lack rows, since they lack them.

@@ -104,6 +104,26 @@ SELECT dataset_files.name, dataset_files.key, dataset_files.size_bytes
    AND batches.sandbox_id = :sandbox_id AND batches.organisation_id = :organisation_id
  ORDER BY dataset_files.number
 
+-- name: discard_kept
+-- Forgets what a rebuild has kept of a batch.
+DELETE FROM rebuilt_files WHERE job_id = :job_id AND batch_id = :batch_id
+
+-- name: keep
+-- Records the files that a rebuild has made of a batch.
+INSERT INTO rebuilt_files (job_id, batch_id, kind, attempt, engine_version, key, size_bytes,
+                           row_count)
+SELECT :job_id, :batch_id, file.kind, :attempt, :engine_version, file.key, file.size_bytes,
+       file.row_count
+  FROM unnest(:kinds::text[], :keys::text[], :sizes::bigint[], :rows::bigint[])
+           AS file (kind, key, size_bytes, row_count)
+
+-- name: kept
+-- The files that earlier attempts of a rebuild have made, by the same engine.
+SELECT batch_id, kind, key, size_bytes, row_count
+  FROM rebuilt_files
+ WHERE job_id = :job_id AND engine_version = :engine_version
+ ORDER BY batch_id, kind
+
 -- name: strangers
 -- Whether files that hold one of some batches hold another, too, that counts after a commit.
 SELECT EXISTS (

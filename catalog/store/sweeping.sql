@@ -65,7 +65,8 @@ SELECT batches.id, batches.sandbox_id, batches.organisation_id, sandboxes.name A
 
 -- name: erase_deleted
 -- Forgets at once every file of batches that were deleted, alone or with their data set, and says
--- how many there were. No export that read them is left.
+-- how many there were. No export that read them is left. What a rebuild has kept of them for its next
+-- attempt is discarded here, and by no trigger: mostly such files become store files.
 WITH gone AS (
     SELECT id FROM batches WHERE deleted_at IS NOT NULL
 ), uploaded AS (
@@ -78,10 +79,14 @@ WITH gone AS (
     DELETE FROM meta_files USING gone WHERE batch_id = gone.id RETURNING key
 ), stored AS (
     DELETE FROM store_files USING gone WHERE batch_id = gone.id RETURNING key
+), rebuilt AS (
+    DELETE FROM rebuilt_files USING gone WHERE batch_id = gone.id RETURNING key
+), discarded AS (
+    INSERT INTO discarded_files (key) SELECT key FROM rebuilt ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM uploaded) + (SELECT count(*) FROM sent)
      + (SELECT count(*) FROM shown) + (SELECT count(*) FROM told)
-     + (SELECT count(*) FROM stored) AS count
+     + (SELECT count(*) FROM stored) + (SELECT count(*) FROM rebuilt) AS count
 
 -- name: erase_hidden
 -- Forgets the files of batches that were taken back long ago, or whose data set keeps no rows as

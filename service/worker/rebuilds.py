@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -17,6 +17,7 @@ from catalog.store.store_files import StoreFileStore
 from catalog.store_files import NewStoreFile, StoreFileKind
 from service.engine.local import LocalRunner
 from service.engine.orders import (
+    ENGINE_VERSION,
     Failed,
     IdentityRules,
     Limits,
@@ -50,23 +51,36 @@ class Rebuilds:
         self._limits = limits
 
     async def run(self, claim: Claim) -> None:
-        """Do one claimed job to its end, or raise for the attempt to be given up."""
-        lacking = await claim.write(lambda db: RebuildStore(db).batches(claim.job))
+        """Do one claimed job to its end, or raise for the attempt to be given up.
+
+        What it has made of a batch counts for later attempts.
+        """
+        lacking, kept = await claim.write(partial(_work, claim.job))
         rebuilt: dict[StoreFileKind, list[tuple[BatchId, NewStoreFile]]] = defaultdict(list)
         for done, batch in enumerate(lacking):
-            if not batch.files:
-                raise _refused(batch, "are gone")
-            claim.rest()
             claim.note(Progress(phase="rebuilding", done=done, total=len(lacking)))
-            for file in await self._promoted(claim, batch, done):
-                rebuilt[file.kind].append((batch.id, file))
+            files = kept.get(batch.id) or await self._made(claim, batch, done)
+            for file in files:
+                if file.kind in batch.since:
+                    rebuilt[file.kind].append((batch.id, file))
         claim.end()
         await claim.write(partial(_complete, claim.job, lacking, rebuilt))
+
+    async def _made(
+        self, claim: Claim, batch: LackingBatch, number: int
+    ) -> tuple[NewStoreFile, ...]:
+        """Make store files of one batch, and keep them. From here on no attempt does so again."""
+        if not batch.files:
+            raise _refused(batch, "are gone")
+        claim.rest()
+        made = await self._promoted(claim, batch, number)
+        await claim.write(partial(_keep, claim.job, batch.id, made))
+        return made
 
     async def _promoted(
         self, claim: Claim, batch: LackingBatch, number: int
     ) -> tuple[NewStoreFile, ...]:
-        """Read one batch again, and give the store files of the kinds that lack rows."""
+        """Read one batch again, and give its store files."""
         order = await claim.write(partial(self._order, claim.job, batch, number))
         async with self._runner.run(order) as answers:
             async for answer in answers:
@@ -76,7 +90,7 @@ class Rebuilds:
                     case Failed():
                         raise AttemptFailed(answer.code, answer.message, is_final=answer.is_final)
                     case Promoted():
-                        return _kept(claim.job, batch, answer)
+                        return _store_files(claim.job, batch, answer)
                     case unexpected:
                         raise TypeError(f"a rebuild is never answered by {unexpected.kind}")
         raise AttemptFailed("engine_died", "the engine ended without an answer", is_final=False)
@@ -128,7 +142,19 @@ def _refused(batch: LackingBatch, why: str) -> AttemptFailed:
     return AttemptFailed("rebuild_refused", f"the files of batch {batch.id} {why}", is_final=True)
 
 
-def _kept(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFile, ...]:
+async def _work(
+    job: Job, db: Connection
+) -> tuple[tuple[LackingBatch, ...], Mapping[BatchId, tuple[NewStoreFile, ...]]]:
+    """What a job is to read again, and what earlier attempts have made of that."""
+    rebuilds = RebuildStore(db)
+    return await rebuilds.batches(job), await rebuilds.kept(job, engine_version=ENGINE_VERSION)
+
+
+async def _keep(job: Job, batch_id: BatchId, made: Sequence[NewStoreFile], db: Connection) -> None:
+    await RebuildStore(db).keep(job, batch_id, made, engine_version=ENGINE_VERSION)
+
+
+def _store_files(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFile, ...]:
     if promoted.is_refused:
         raise _refused(batch, "cannot be read again")
     if promoted.failed_row_count:
@@ -138,7 +164,6 @@ def _kept(job: Job, batch: LackingBatch, promoted: Promoted) -> tuple[NewStoreFi
             kind=file.kind, key=file.key, size_bytes=file.size_bytes, row_count=file.row_count
         )
         for file in promoted.store_files
-        if file.kind in batch.since
     )
 
 
