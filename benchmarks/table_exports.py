@@ -14,6 +14,9 @@ which the system takes back when it needs them.
 
 from __future__ import annotations
 
+import service.engine.lean_start  # noqa: F401
+
+# isort: split
 import argparse
 import os
 import shutil

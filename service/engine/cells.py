@@ -1,17 +1,19 @@
 """Values of flat columns as text: cells of CSV, and values in lines of JSON. Columns at a time.
 
-Numbers, dates and instants are spelled as :func:`pyarrow.csv.write_csv` spells them. A list is
-spelled as JSON, in a cell too, where the quotes in it are doubled as any.
+Numbers are spelled as JSON spells them, dates and instants as :func:`pyarrow.csv.write_csv` does.
+A list is spelled as JSON, in a cell too, where the quotes in it are doubled as any.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.engine.arrow_types import Column
+from service.engine.nesting import valid
 from service.engine.ranking import Bools, Ints
 
 #: What a spreadsheet takes for a formula when it is the first character of a cell.
@@ -19,16 +21,46 @@ _STARTS_FORMULA = np.isin(np.arange(256), list(b"=+-@\t\r"))
 _GUARD = "'"
 #: What JSON has short escapes for; other control characters are rare and have long ones.
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+_COMMA = ord(",")
 #: What cannot stand in a text of JSON as it is: bytes below the first, and the others.
 _BLANK, _QUOTE, _BACKSLASH = b' "\\'
 _CONTROL = r"[\x00-\x1f]"
 
 
 def csv_cells(column: Column, *, is_guarded: bool) -> Column:
-    """Give a column as the writer of CSV takes it: lists as text, texts guarded if they must be."""
+    """Give a column as the writer of CSV takes it: numbers and lists as text, texts guarded."""
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return numerals(column)
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         column = json_lists(column)
     return guarded(column) if is_guarded else column
+
+
+def numerals(column: Column) -> Column:
+    """Spell numbers, some ten thousand at once; null where there is none.
+
+    Doubles take half the time of Arrow's cast. What is no number is spelled as Arrow does.
+    """
+    type = column.type
+    if not len(column):
+        return column.cast(pa.string())
+    dtype = np.dtype(type.to_pandas_dtype())
+    _, data = column.buffers()
+    values = np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)
+    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    # Each goes on to where the next begins, so it has a comma at its end, or the bracket.
+    begins = np.empty(len(values) + 1, np.int32)
+    begins[0], begins[-1] = 1, len(text)
+    begins[1:-1] = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
+    begins[1:-1] += 1
+    present = None
+    if column.null_count:
+        present = pa.py_buffer(np.packbits(valid(column), bitorder="little"))
+    parts = pa.py_buffer(begins), pa.py_buffer(text), present
+    texts = pc.ascii_rtrim(pa.StringArray.from_buffers(len(values), *parts), characters=",]")
+    if pa.types.is_floating(type) and not np.isfinite(values).all():
+        return pc.if_else(pc.is_finite(column), texts, column.cast(pa.string()))
+    return texts
 
 
 def guarded(column: Column) -> Column:
@@ -67,12 +99,14 @@ def json_values(column: Column) -> Column:
         return words.take(column.indices).fill_null("null")
     if pa.types.is_list(type) or pa.types.is_large_list(type):
         return json_lists(column).fill_null("null")
-    if pa.types.is_boolean(type) or pa.types.is_integer(type):
+    if pa.types.is_boolean(type):
         return column.cast(pa.string()).fill_null("null")
+    if pa.types.is_integer(type):
+        return numerals(column).fill_null("null")
     if pa.types.is_floating(type):
         # JSON has no word for what is no number.
         finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, type))
-        return finite.cast(pa.string()).fill_null("null")
+        return numerals(finite).fill_null("null")
     if not _is_text(type):
         column = column.cast(pa.string())
     return together('"', _escaped(column), '"').fill_null("null")

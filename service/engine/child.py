@@ -6,7 +6,7 @@ worker which lost its lease never leaves an engine behind that keeps writing.
 
 from __future__ import annotations
 
-import service.engine.no_pandas  # noqa: F401
+import service.engine.lean_start  # noqa: F401
 
 # isort: split
 import errno

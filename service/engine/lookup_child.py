@@ -6,7 +6,7 @@ database and no network; its parent ends it when one order takes too long.
 
 from __future__ import annotations
 
-import service.engine.no_pandas  # noqa: F401
+import service.engine.lean_start  # noqa: F401
 
 # isort: split
 import sys

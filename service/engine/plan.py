@@ -342,5 +342,5 @@ def _digest(order: ExportOrder) -> str:
 
 @cache
 def _libraries() -> dict[str, str]:
-    """Asked twice for every export; each time the descriptions of all three would be read."""
-    return {name: version(name) for name in ("numpy", "pyarrow", "scipy")}
+    """Asked twice for every export; each time the descriptions of all would be read."""
+    return {name: version(name) for name in ("numpy", "orjson", "pyarrow", "scipy")}

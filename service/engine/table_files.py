@@ -28,7 +28,7 @@ from service.storage.files import Files, Writing
 CHUNK_ROWS = 1 << 15
 #: Rows whose text is made and written at once: some megabytes, which the processor still has at
 #: hand when they are hashed and written. A quarter faster than all rows of a chunk.
-TEXT_ROWS = 1 << 13
+TEXT_ROWS = 1 << 12
 
 _OPTIONS = pa.csv.WriteOptions(
     include_header=False, batch_size=TEXT_ROWS, quoting_style="all_valid"
@@ -94,10 +94,7 @@ class TableWriter:
         prepared = pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
         for start in range(0, prepared.num_rows, TEXT_ROWS):
             rows = prepared.slice(start, TEXT_ROWS)
-            self._lane.run(self._put, self._text(rows), rows.columns)
-
-    def _put(self, text: memoryview, cells: list[Column]) -> None:
-        self._sink.write(self._encoded(text, cells))
+            self._lane.run(self._sink.write, self._encoded(self._text(rows), rows))
 
     def _text(self, rows: pa.RecordBatch) -> memoryview:
         """Give the text of some rows; it stays until the second text after it is asked for.
@@ -117,7 +114,7 @@ class TableWriter:
             return memoryview(text)
         return memoryview(self._rooms[0])[: room.tell()]
 
-    def _encoded(self, text: memoryview, cells: list[Column]) -> bytes | memoryview:
+    def _encoded(self, text: memoryview, rows: pa.RecordBatch) -> bytes | memoryview:
         charset = self._table.charset
         if charset in {Charset.UTF_8, Charset.UTF_8_MARKED}:
             return text
@@ -127,11 +124,11 @@ class TableWriter:
         try:
             return str(text, "utf-8").encode(_CODEC[charset])
         except UnicodeEncodeError:
-            raise self._culprit(cells) from None
+            raise self._culprit(rows) from None
 
-    def _culprit(self, cells: list[Column]) -> InvalidField:
+    def _culprit(self, rows: pa.RecordBatch) -> InvalidField:
         """Find the first column with a character that the charset lacks."""
-        for column, asked in zip(cells, self._table.columns, strict=True):
+        for column, asked in zip(rows.columns, self._table.columns, strict=True):
             text = "".join(filter(None, column.cast(pa.string()).to_pylist()))
             try:
                 text.encode(_CODEC[self._table.charset])
