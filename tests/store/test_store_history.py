@@ -154,7 +154,7 @@ GONE_MEANWHILE = [
     Step("claim"),
     Step("ingest", rows="b", named="b"),
     Step("look", most_files=64),
-    Step("finish", which=1),
+    Step("claim"),
     Step("finish", which=1),
     Step("revert", which=1),
     Step("revert", which=0),
@@ -231,3 +231,13 @@ async def test_a_snapshot_is_rebuilt_with_what_expired_since(history):
     for step in [*reverted, Step("expire"), Step("finish", which=0)]:
         await history.take(step)
     await history.take(Step("claim"))
+
+
+async def test_who_pinned_what_lacked_rows_reads_all_once_a_later_rebuild_is_done(history):
+    failed = [Step("revert", which=0), Step("claim"), Step("fail", which=0, is_final=True)]
+    for step in [*compacted("ab", "ab", "bc"), *failed, Step("export")]:
+        await history.take(step)
+    again = [Step("an_hour_passes"), Step("look", most_files=64)]
+    assert await waiting_after(history, again) == {JobKind.REBUILD, JobKind.USER_LIST}
+    assert await waiting_after(history, [Step("finish", which=0)]) == {JobKind.USER_LIST}
+    assert await waiting_after(history, [Step("finish", which=0)]) == set()

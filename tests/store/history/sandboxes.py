@@ -111,6 +111,9 @@ class Sandbox:
                 await self._check_attempt(db, disk, attempt)
         for job in standing.unfinished.values():
             self._check_job(disk, job)
+            if job["kind"] == JobKind.USER_LIST:
+                is_whole = standing.is_whole and not standing.has_failed
+                await self._check_snapshot(db, disk, job["snapshot"], is_whole=is_whole)
 
     async def check_is_whole(self, db: Connection, disk: Disk) -> None:
         """Hold that whatever lacked rows was made anew, however often that had failed."""
