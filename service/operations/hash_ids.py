@@ -21,6 +21,8 @@ SALT = "hash_ids"
 
 #: As documented.
 LENGTH = 8
+#: Of ids of any number there is. Longer ones are none, and take time as the square of it to read.
+_MOST_LENGTH = 16
 
 #: Ids of eight characters have room for so many bits beside the noun: seven of 44 letters are 38.
 _DIGEST_BITS = 34
@@ -59,6 +61,8 @@ class HashIds:
 
     def number(self, noun: Noun, id: str) -> int | None:
         """Read an id back; None when it is none, or of something else."""
+        if len(id) > _MOST_LENGTH:
+            return None
         numbers = self._hashids.decode(id)
         if len(numbers) != 1 or numbers[0] % _NOUNS != noun:
             return None

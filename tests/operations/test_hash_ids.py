@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,17 @@ def test_an_id_looks_like_the_documented_ones(noun: Noun, number: int):
     """None of those has a letter that the scheme separates several numbers by."""
     assert re.fullmatch(r"[a-zA-Z0-9]{8}", IDS.of(noun, number))
     assert not set("cfhistuCFHISTU") & set(IDS.of(noun, number))
+
+
+def test_the_largest_numbers_have_short_ids():
+    for noun in Noun:
+        assert IDS.number(noun, IDS.of(noun, (1 << 63) - 1)) == (1 << 63) - 1
+
+
+def test_a_long_text_is_not_read_to_see_that_it_is_no_id(monkeypatch: pytest.MonkeyPatch):
+    """Reading takes the square of its length: of 60,000 characters five seconds."""
+    monkeypatch.setattr("hashids.Hashids.decode", lambda *_: pytest.fail("it was read"))
+    assert IDS.number(Noun.JOB, "a" * 17) is None
 
 
 @given(text=st.text(max_size=12))

@@ -16,7 +16,13 @@ from catalog.jobs import JobEvent, JobKind
 from catalog.properties import Property, PropertyKind, PropertyNumber, ValueType
 from catalog.store.jobs import JobStore
 from service.operations.hash_ids import HashIds, Noun
-from service.surfaces.graphql.limits import MOST_COST, MOST_DEPTH
+from service.surfaces.graphql.limits import (
+    MOST_CHARACTERS,
+    MOST_COST,
+    MOST_DEPTH,
+    MOST_FRAGMENTS,
+    MOST_TOKENS,
+)
 from service.surfaces.graphql.telling import global_id, short_id, text
 from tests.surfaces.growingio import a_caller
 
@@ -370,13 +376,33 @@ async def test_documents_that_are_too_deep_or_too_costly_are_refused(gio):
     deep = "{ projects " + "{ projectMembers { member { enterableProjects " * 5 + "{ id }"
     answer = await ask(gio, deep + " } } }" * 5 + " }")
     assert f"more than {MOST_DEPTH} deep" in answer["errors"][0]["message"]
-    wide = "{" + " ".join(f"v{n}: version" for n in range(MOST_COST + 1)) + "}"
+    wide = "{" + "version " * (MOST_COST + 1) + "}"
     assert "costs" in (await ask(gio, wide))["errors"][0]["message"]
     many = " ".join(f'm{n}: submitTagUserExportJob(tagId: "AAAAAAAA") {{ id }}' for n in range(12))
     assert "costs" in (await ask(gio, f"mutation {{ {many} }}"))["errors"][0]["message"]
     endless = "{ projects { ...a } } fragment a on Project { projectMembers { member { "
     endless += "enterableProjects { ...a } } } }"
     assert (await ask(gio, endless))["errors"]
+    several = "".join(f" fragment F{n} on Query {{ version }}" for n in range(MOST_FRAGMENTS + 1))
+    assert "fragments" in (await ask(gio, "{ version }" + several))["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("{ " + "version " * MOST_TOKENS + "}", f"more than {MOST_TOKENS} tokens"),
+        ("#" * MOST_CHARACTERS + "\n{ version }", f"{MOST_CHARACTERS} is the most"),
+    ],
+)
+async def test_documents_that_take_long_to_read_are_refused(gio, document, problem):
+    (error,) = (await ask(gio, document))["errors"]
+    assert problem in error["message"]
+    assert error["errorType"] in {"InvalidSyntax", "ValidationError"}
+
+
+async def test_a_document_that_is_too_costly_is_not_looked_at_any_further(gio):
+    (error,) = (await ask(gio, "{ " + "nothing " * (MOST_COST + 1) + "}"))["errors"]
+    assert "costs" in error["message"]
 
 
 async def test_text_that_the_database_cannot_keep_is_refused(gio):

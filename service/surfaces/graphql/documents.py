@@ -15,8 +15,8 @@ from graphql import GraphQLError, GraphQLSchema
 from pydantic import BaseModel, Discriminator, Field, RootModel, Tag
 
 from catalog.errors import Refusal
+from service.surfaces.graphql import limits
 from service.surfaces.graphql.asking import Asking
-from service.surfaces.graphql.limits import Bounded
 from service.surfaces.graphql.queries import QUERY
 from service.surfaces.graphql.scalars import HASH_ID
 from service.surfaces.graphql.submissions import MUTATION
@@ -95,8 +95,8 @@ async def _answered(request: web.Request, asked: Document) -> dict[str, Any]:
     _, result = await graphql(
         schema(),
         asked.model_dump(by_alias=True, exclude_none=True),
+        query_parser=lambda _, data: limits.read(data["query"], schema()),
         context_value=asking,
-        validation_rules=[Bounded],
         error_formatter=told,
         logger=_SILENT,
     )
