@@ -17,11 +17,10 @@ from catalog.store_files import StoreFileKind
 from service.engine import row_errors
 from service.engine.orders import IdentityRules, Promoted, Reason
 from service.engine.rows import EMPTY_FILE, MISSING_FIELD, UNREADABLE_ROW
-from tests.engine.intake import LONG, TEXT, Intake, identity, lines
+from tests.engine.intake import LONG, Intake, lines
+from tests.engine.promoted import BY_CRM, CRM
 
-CRM, COUNT = Field("crm", TEXT), Field("count", LONG)
-FIELDS = (CRM, COUNT, IDENTITY_MAP)
-BY_CRM = {"for_profile": True, "identities": (identity("crm", "CRM", primary=True),)}
+FIELDS = (CRM, Field("count", LONG), IDENTITY_MAP)
 NO_IDENTITY = "no primary identity: the row names none"
 
 

@@ -1,14 +1,9 @@
-"""Random schemas, and random rules that fit them: what reading makes, of every node there is.
+"""Random rules that fit a schema: what reading makes, of every node there is.
 
-``rules(profile_fields, event_fields)`` draws a condition. Its values come from few texts, numbers
-and instants, :data:`TEXTS` and the like; rows drawn from the same ones make it true now and then.
+``rules(profile_fields, event_fields)`` draws a condition on profiles and their events.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -42,160 +37,23 @@ from catalog.pql.nodes import (
     Shifted,
     StartOf,
     Unit,
-    Variable,
 )
-from catalog.pql.scopes import element_name
-from catalog.schemas import CLASS_FIELDS, EVENT_CLASS, PROFILE_CLASS, Field, Kind
-
-Fields = tuple[Field, ...]
-Draw = Callable[[st.SearchStrategy], object]
-
-#: The instant at which rules are best evaluated: the other instants lie around it.
-NOW = datetime(2026, 3, 18, 15, 9, 26, 535897, tzinfo=UTC)
-TEXTS = ["", "a", "A", "ab", "Ab.com", "b%_", "ähnlich", "İ", "x\ny", "gold"]
-WHOLES = [-3, -1, 0, 1, 2, 3, 7, 2**31, 2**53 + 1]
-DOUBLES = [-2.5, -0.5, 0.0, 0.25, 1.0, 1.5, 3.0, 1e6]
-INSTANTS = [
-    NOW,
-    NOW - timedelta(hours=3),
-    NOW - timedelta(days=1),
-    NOW - timedelta(days=3, microseconds=1),
-    NOW + timedelta(days=8),
-    datetime(2026, 3, 16, tzinfo=UTC),
-    datetime(2026, 3, 1, tzinfo=UTC),
-    datetime(2026, 1, 31, 23, 59, tzinfo=UTC),
-    datetime(2024, 2, 29, 12, tzinfo=UTC),
-    datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-]
-DATES = [each.date() for each in INSTANTS]
-PATTERNS = ["%", "a%", "%b", "_", "%.com", "b%_", "%ä%"]
-EXPRESSIONS = ["a", "^a", "b$", "[a-z]+", "(?i)A", "a|b", r"\.com", "(a)(b)?"]
-NAMESPACES = ["email", "crm", "ECID"]
-SEGMENTS = ["s1", "s2"]
-
-_SCALARS = [
-    Kind.STRING,
-    Kind.BOOLEAN,
-    Kind.INTEGER,
-    Kind.LONG,
-    Kind.DOUBLE,
-    Kind.DATE,
-    Kind.TIMESTAMP,
-]
-_NUMBERS = [Kind.INTEGER, Kind.LONG, Kind.DOUBLE]
-_WHOLE = [Kind.INTEGER, Kind.LONG]
-_TIMES = [Kind.DATE, Kind.TIMESTAMP]
-_NAMES = ["name", "Name", "price", "count", "kind", "first name", "timestamp", "E1", "today", "and"]
-
-IDENTITY = Field(
-    "",
-    Kind.OBJECT,
-    fields=(
-        Field("id", Kind.STRING),
-        Field("authenticatedState", Kind.STRING),
-        Field("primary", Kind.BOOLEAN),
-    ),
+from catalog.schemas import Field, Kind
+from tests.pql.made_schemas import (
+    DATES,
+    DOUBLES,
+    EXPRESSIONS,
+    INSTANTS,
+    NUMBERS,
+    PATTERNS,
+    SCALARS,
+    TEXTS,
+    TIMES,
+    WHOLES,
+    Draw,
+    Fields,
 )
-MEMBERSHIP = Field(
-    "",
-    Kind.OBJECT,
-    fields=(Field("lastQualificationTime", Kind.TIMESTAMP), Field("status", Kind.STRING)),
-)
-
-
-@st.composite
-def _fields(draw: Draw, depth: int, fewest: int = 1) -> Fields:
-    names = draw(st.lists(st.sampled_from(_NAMES), min_size=fewest, max_size=4, unique=True))
-    return tuple([draw(_field(name, depth)) for name in names])
-
-
-@st.composite
-def _field(draw: Draw, name: str, depth: int) -> Field:
-    kinds = _SCALARS if depth == 0 else [*_SCALARS, Kind.OBJECT, Kind.ARRAY, Kind.MAP, Kind.ARRAY]
-    kind = draw(st.sampled_from(kinds))
-    if kind is Kind.OBJECT:
-        return Field(name, kind, fields=draw(_fields(depth - 1)))
-    if kind is Kind.ARRAY:
-        return Field(name, kind, element=draw(_field("", depth - 1)))
-    if kind is Kind.MAP:
-        return Field(name, kind, element=draw(_field("", 0)))
-    return Field(name, kind)
-
-
-@st.composite
-def schemas(draw: Draw) -> tuple[Fields, Fields]:
-    """The fields of a profile and those of an event, as a union has them."""
-    profile = draw(_fields(2))
-    items = Field("items", Kind.ARRAY, element=Field("", Kind.OBJECT, fields=draw(_fields(0, 2))))
-    event = draw(_fields(1))
-    known = {field.name for field in CLASS_FIELDS[EVENT_CLASS]}
-    return (
-        (*CLASS_FIELDS[PROFILE_CLASS], *profile, items),
-        (*CLASS_FIELDS[EVENT_CLASS], *[each for each in event if each.name not in known], items),
-    )
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What a place in a rule can speak of."""
-
-    #: Each with what it is; the kind of a profile and of an event is an object.
-    things: tuple[tuple[Node, Field], ...]
-    event: Field
-    #: How many contexts have been entered, the profile among them.
-    levels: int = 1
-    #: How many variables have been named.
-    named: int = 0
-    #: How much deeper the rule may become.
-    depth: int = 3
-
-    def below(self) -> Sight:
-        return replace(self, depth=self.depth - 1)
-
-    def named_one(self, thing: Field) -> tuple[str, Sight]:
-        name = f"V{self.named}"
-        things = (*self.things, (Variable(name), thing))
-        return name, replace(self, things=things, named=self.named + 1, depth=self.depth - 1)
-
-    def entered(self, thing: Field) -> tuple[str, Sight]:
-        name = element_name(self.levels)
-        # What has no fields cannot be spoken of without a name.
-        seen = ((Variable(name), thing),) if thing.kind is Kind.OBJECT else ()
-        things = (*self.things, *seen)
-        return name, replace(self, things=things, levels=self.levels + 1, depth=self.depth - 1)
-
-    def all(self) -> Iterator[tuple[Node, Field]]:
-        """Everything that can be named, with what it is."""
-        for node, field in self.things:
-            yield from _beneath(node, field)
-        yield EVENTS, Field("", Kind.ARRAY, element=self.event)
-
-    def of(self, *kinds: Kind) -> list[Node]:
-        return [node for node, field in self.all() if field.kind in kinds]
-
-    def lists(self) -> list[tuple[Node, Field]]:
-        return [
-            (node, field.element)
-            for node, field in self.all()
-            if field.kind is Kind.ARRAY and field.element
-        ]
-
-
-def _beneath(node: Node, field: Field) -> Iterator[tuple[Node, Field]]:
-    yield node, field
-    if field.kind is Kind.OBJECT:
-        for each in field.fields:
-            yield from _beneath(making.member(node, each.name), each)
-    if field.kind is Kind.IDENTITY_MAP:
-        for namespace in NAMESPACES:
-            got = Call(Function.GET, (node, Literal(namespace)))
-            yield got, Field("", Kind.ARRAY, element=IDENTITY)
-    if field.kind is Kind.SEGMENT_MEMBERSHIP:
-        for segment in SEGMENTS:
-            own = Call(Function.GET, (node, Literal("ups")))
-            yield from _beneath(Call(Function.GET, (own, Literal(segment))), MEMBERSHIP)
-    if field.kind is Kind.MAP and field.element:
-        yield from _beneath(Call(Function.GET, (node, Literal("a"))), field.element)
+from tests.pql.sights import Sight, beneath
 
 
 def rules(profile: Fields, event: Fields, depth: int = 3) -> st.SearchStrategy[Node]:
@@ -362,7 +220,7 @@ def lists(draw: Draw, sight: Sight) -> tuple[Node, Field]:
     if kind == "any":
         return draw(st.sampled_from(sight.lists()))
     source, element = draw(lists(sight.below()))
-    if kind == "distinct" and element.kind in _SCALARS:
+    if kind == "distinct" and element.kind in SCALARS:
         return Call(Function.DISTINCT, (source,)), element
     variable, inside = _element(draw, sight, element)
     binding = Binding(variable, source)
@@ -430,7 +288,7 @@ def numbers(draw: Draw, sight: Sight) -> Node:
     if sight.depth > 0:
         kinds += ["arithmetic", "aggregate", "aggregate", "if", "part"]
     kind = draw(st.sampled_from(kinds))
-    known = sight.of(*_NUMBERS)
+    known = sight.of(*NUMBERS)
     if kind == "field" and known:
         return draw(st.sampled_from(known))
     if kind == "arithmetic":
@@ -473,7 +331,7 @@ def texts(draw: Draw, sight: Sight) -> Node:
     if kind == "head":
         source, element = draw(lists(sight.below()))
         head = Call(Function.HEAD, (source,))
-        within = [node for node, field in _beneath(head, element) if field.kind is Kind.STRING]
+        within = [node for node, field in beneath(head, element) if field.kind is Kind.STRING]
         if within:
             return draw(st.sampled_from(within))
     return Literal(draw(st.sampled_from(TEXTS)))
@@ -485,7 +343,7 @@ def instants(draw: Draw, sight: Sight) -> Node:
     if sight.depth > 0:
         kinds += ["start", "shifted"]
     kind = draw(st.sampled_from(kinds))
-    known = sight.of(*_TIMES)
+    known = sight.of(*TIMES)
     if kind == "field" and known:
         return draw(st.sampled_from(known))
     if kind == "start":

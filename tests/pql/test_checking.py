@@ -11,7 +11,8 @@ from catalog.pql.checking import Checked, check
 from catalog.pql.reading import read
 from catalog.pql.writing import write
 from catalog.schemas import CLASS_FIELDS, EVENT_CLASS, PROFILE_CLASS, Field, Kind
-from tests.pql.rules import rules, schemas
+from tests.pql.made_schemas import schemas
+from tests.pql.rules import rules
 
 
 def an_object(name: str, *fields: Field) -> Field:

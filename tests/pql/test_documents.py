@@ -12,7 +12,8 @@ from catalog.errors import InvalidRule
 from catalog.pql.document_writing import document
 from catalog.pql.documents import read_document
 from catalog.pql.reading import read
-from tests.pql.rules import rules, schemas
+from tests.pql.made_schemas import schemas
+from tests.pql.rules import rules
 
 PROFILE = {"nodeType": "literal", "literalType": "XDMObject", "value": "profile"}
 EVENTS = {"nodeType": "fieldLookup", "fieldName": "xEvent", "object": PROFILE}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from catalog.pql.reading import read
 from catalog.pql.words import say
-from tests.pql.rules import rules, schemas
+from tests.pql.made_schemas import schemas
+from tests.pql.rules import rules
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from catalog.pql.nodes import (
 )
 from catalog.pql.reading import read
 from catalog.pql.writing import write
-from tests.pql.rules import rules, schemas
+from tests.pql.made_schemas import schemas
+from tests.pql.rules import rules
 
 
 @settings(max_examples=150, deadline=None)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from catalog.schemas import Field, Kind
 from service.engine.arrow_types import arrow_type
-from tests.engine.segments.oracle import Object
-from tests.pql.rules import (
+from tests.engine.segments.oracle.values import Object
+from tests.pql.made_schemas import (
     DATES,
     DOUBLES,
     INSTANTS,

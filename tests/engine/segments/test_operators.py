@@ -11,7 +11,8 @@ from catalog.schemas import CLASS_FIELDS, EVENT_CLASS, PROFILE_CLASS, Field, Kin
 from catalog.unions import Union
 from service.engine.segments import chunks
 from service.engine.segments.evaluation import qualifying
-from tests.engine.segments.oracle import Object, meets
+from tests.engine.segments.oracle.evaluation import meets
+from tests.engine.segments.oracle.values import Object
 from tests.engine.segments.slices import Slice
 
 NOW = datetime(2026, 3, 18, 15, 9, 26, tzinfo=UTC)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from catalog.unions import Union
 from service.engine.segments import chunks
 from service.engine.segments.evaluation import qualifying
-from tests.engine.segments.oracle import meets
+from tests.engine.segments.oracle.evaluation import meets
 from tests.engine.segments.slices import slices
-from tests.pql.rules import NOW, rules, schemas
+from tests.pql.made_schemas import NOW, schemas
+from tests.pql.rules import rules
 
 #: How many slices each property is tried on.
 EXAMPLES = int(os.environ.get("RULE_EXAMPLES", "60"))
