@@ -380,6 +380,8 @@ async def test_documents_that_are_too_deep_or_too_costly_are_refused(gio):
     assert "costs" in (await ask(gio, wide))["errors"][0]["message"]
     many = " ".join(f'm{n}: submitTagUserExportJob(tagId: "AAAAAAAA") {{ id }}' for n in range(12))
     assert "costs" in (await ask(gio, f"mutation {{ {many} }}"))["errors"][0]["message"]
+    users = " ".join(f'u{n}: dataCenterUserProfile(userId: "{n}") {{ id }}' for n in range(41))
+    assert "costs" in (await ask(gio, f"{{ {users} }}"))["errors"][0]["message"]
     endless = "{ projects { ...a } } fragment a on Project { projectMembers { member { "
     endless += "enterableProjects { ...a } } } }"
     assert (await ask(gio, endless))["errors"]
