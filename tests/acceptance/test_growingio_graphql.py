@@ -127,6 +127,8 @@ async def test_dates_of_a_user_are_told_in_milliseconds(gio, ingested, working):
         properties: ["usr_seen"]) { properties { value } } }"""
     found = await ask(gio, query, user=rows["2021-01-08 05:19:10.900000Z"])
     assert found["dataCenterUserProfile"]["properties"] == [{"value": "1610083150900"}]
+    shown = await (await gio.get("/v1/api/users/$basic_userId/C004")).json()
+    assert shown["properties"]["usr_seen"] == "2021-01-08T05:19:10.900000Z"
     nobody = await ask(gio, query, user="0")
     assert nobody == {"dataCenterUserProfile": None}
 
