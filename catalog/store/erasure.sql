@@ -26,7 +26,9 @@ SELECT jobs.*, sandboxes.name AS sandbox_name
    AND (EXISTS (SELECT FROM batches
                  WHERE batches.job_id = jobs.id AND batches.id = ANY (:batch_ids::text[]))
         OR EXISTS (SELECT FROM store_files
-                    WHERE (store_files.batch_id = ANY (:batch_ids)
+                    WHERE store_files.sandbox_id = :sandbox_id
+                      AND store_files.organisation_id = :organisation_id
+                      AND (store_files.batch_id = ANY (:batch_ids)
                            OR EXISTS (SELECT FROM store_file_sources AS source
                                        WHERE source.file_id = store_files.id
                                          AND source.batch_id = ANY (:batch_ids)

@@ -15,7 +15,9 @@ from catalog.store.database import Database
 from catalog.store.datasets import DatasetStore
 from catalog.store.erasure import ErasureStore
 from catalog.store.jobs import JobStore
-from tests.builders import LEASE, WORKER, a_batch, a_loaded_batch
+from catalog.store.store_files import StoreFileStore
+from catalog.store_files import NewStoreFile, StoreFileKind
+from tests.builders import LEASE, WORKER, a_batch, a_job, a_loaded_batch
 from tests.patience import until_locked_out
 
 WHY = JobError(code="dataset_deleted", message="gone")
@@ -80,6 +82,16 @@ async def test_other_sandboxes_neither_wait_nor_lose_anything(
     assert (await BatchStore(db).find(foreign_scope, theirs.id)).state is BatchState.LOADING
     with pytest.raises(NotFound):
         await BatchStore(db).find(scope, ours.id)
+
+
+async def test_who_names_batches_of_another_sandbox_has_no_job_cancelled(db, scope, foreign_scope):
+    theirs = await a_loaded_batch(db, foreign_scope)
+    file = NewStoreFile(kind=StoreFileKind.LINKS, key="file", size_bytes=1, row_count=1)
+    files = StoreFileStore(db)
+    commit = await files.add(foreign_scope, theirs.id, is_upsert=False, files=[file])
+    job = await a_job(db, scope)
+    await db.execute("UPDATE jobs SET snapshot = $1 WHERE id = $2", commit, job.id)
+    assert not await ErasureStore(db).erase(scope, [theirs.id], why=WHY, actor="amy")
 
 
 async def test_a_worker_that_runs_an_erased_promotion_loses_its_claim(db, scope):

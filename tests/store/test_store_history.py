@@ -29,6 +29,7 @@ A_BATCH = {
     "leaves": st.sampled_from(["", "x", "y", "xy"]),
     "is_upsert": st.sampled_from([True, True, True, False]),
 }
+TRESPASSES = ["revert", "delete", "compact", "pretend"]
 #: What steps are told, and how many in a hundred each of them is, about.
 STEPS: dict[str, tuple[int, dict[str, st.SearchStrategy]]] = {
     "ingest": (10, {"dataset": st.integers(0, 1), **A_BATCH}),
@@ -42,7 +43,7 @@ STEPS: dict[str, tuple[int, dict[str, st.SearchStrategy]]] = {
             "sandbox": st.integers(0, 2),
             "of": st.integers(0, 2),
             "which": WHICH,
-            "how": st.sampled_from(["revert", "delete", "compact", "pretend"]),
+            "how": st.sampled_from(TRESPASSES),
         },
     ),
     "export": (10, {"sandbox": SANDBOX, "has_numbers": st.booleans()}),
@@ -78,10 +79,10 @@ def compacted(*batches: str, dataset: int = 0, sandbox: int = 0) -> list[Step]:
             dataset=dataset,
             rows=items,
             named=items[:1],
-            leaves="x",
+            leaves="xy"[number % 2],
             is_upsert=True,
         )
-        for items in batches
+        for number, items in enumerate(batches)
     ]
     look = [Step("a_month_passes"), Step("look", most_files=64)]
     return [*ingests, *look, Step("finish", which=0)]
@@ -138,7 +139,7 @@ TWO_REBUILDS = [
 ]
 #: Patches become one file with others, and again, and are made anew when some were taken back.
 PATCHED = [
-    *compacted("ab", "ab", "a", dataset=1),
+    *compacted("ab", "ab", "ab", dataset=1),
     *compacted("ab", "b", dataset=1),
     *at_home(),
     Step("revert", which=2),
@@ -146,6 +147,58 @@ PATCHED = [
     *at_home(),
     Step("revert", which=1),
     Step("advance", which=0),
+]
+#: What rows were dropped for the sake of is taken back from a file of a file, while somebody waits.
+RECOMPACTED = [
+    *compacted("ab", "ab"),
+    *compacted("c", "c"),
+    Step("revert", which=2),
+    Step("export"),
+    Step("claim"),
+    Step("claim"),
+]
+#: An export goes by what was saved before, while another saves what is newer.
+IN_USE = [
+    Step("ingest", rows="ab", named="ab"),
+    Step("export", has_numbers=True),
+    Step("finish", which=0),
+    Step("export", has_numbers=True),
+    Step("claim"),
+    Step("advance", which=0),
+    Step("ingest", rows="c", named="c"),
+    Step("export", has_numbers=True),
+    Step("claim"),
+    Step("finish", which=1),
+    Step("sweep"),
+    Step("hand_back", which=0),
+]
+#: An export reads home files that were written by who is who later than what it reads.
+LAID_LATER = [
+    Step("ingest", rows="ab", named="ab"),
+    Step("export"),
+    Step("claim"),
+    Step("fail", which=0, is_final=False),
+    Step("ingest", dataset=1, rows="c", named="c"),
+    *at_home(),
+    Step("an_hour_passes"),
+    Step("claim"),
+    Step("advance", which=0),
+    Step("ingest", dataset=1, rows="b", named="b"),
+    Step("export"),
+    Step("claim"),
+    Step("finish", which=1),
+    Step("sweep"),
+]
+#: Others name what is a sandbox's, and it deletes what it has, while jobs wait in all of them.
+OTHERS = [
+    *(Step("ingest", sandbox=each, rows="ab", named="a") for each in (0, 1, 2)),
+    *(Step("export", sandbox=each) for each in (0, 1, 2)),
+    *(
+        Step("trespass", sandbox=each, of=0, which=0, how=how)
+        for each in (1, 2)
+        for how in TRESPASSES
+    ),
+    Step("delete", which=0),
 ]
 #: An export saves who is who when somebody who was linked is gone, and the file too that said so.
 GONE_MEANWHILE = [
@@ -186,6 +239,10 @@ LACKING = [
 @example(steps=TWO_REBUILDS[1])
 @example(steps=LACKING)
 @example(steps=PATCHED)
+@example(steps=RECOMPACTED)
+@example(steps=IN_USE)
+@example(steps=LAID_LATER)
+@example(steps=OTHERS)
 @example(steps=GONE_MEANWHILE)
 async def test_every_reader_finds_what_was_ingested_whatever_happened(
     database, db, sandboxes, steps

@@ -57,9 +57,6 @@ UNION ALL SELECT key FROM dataset_files
 SUPERSEDED = """
 SELECT key FROM store_files WHERE removed IS NOT NULL
 UNION ALL SELECT key FROM discarded_files
-UNION ALL SELECT key FROM numberings AS older
-           WHERE EXISTS (SELECT FROM numberings AS newer
-                          WHERE newer.sandbox_id = older.sandbox_id AND newer.id > older.id)
 UNION ALL SELECT key FROM home_files
            WHERE NOT EXISTS (SELECT FROM store_files WHERE id = store_file_id)
 """
