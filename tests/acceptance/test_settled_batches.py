@@ -13,6 +13,8 @@ import pytest
 from catalog.compaction import CompactionPolicy
 from catalog.jobs import JobError, JobKind
 from catalog.store.jobs import JobStore
+from catalog.store.rebuilds import RebuildStore
+from service.engine.local import EngineDied
 from service.settings import CompactionSettings
 from service.worker.attempts import give_up
 from service.worker.compactions import AFTER_A_FAILURE, Upkeep
@@ -187,6 +189,7 @@ async def test_no_export_leaves_out_what_a_rebuild_that_failed_has_to_bring_back
     async with working():
         await until(db, lambda: gave_up(db, job, "store_incomplete"))
     assert await upkeep.submit_due() == ()
+    pinned = await submit(adobe)
     await db.execute(
         "UPDATE jobs SET finished_at = finished_at - $1::interval WHERE kind = 'rebuild'",
         AFTER_A_FAILURE,
@@ -196,6 +199,29 @@ async def test_no_export_leaves_out_what_a_rebuild_that_failed_has_to_bring_back
     async with working():
         want = {"ann": "Bern", "bob": "Oslo", "eve": "Lima"}
         assert await exported(adobe, await submit(adobe)) == want
+        assert await exported(adobe, pinned) == want, "it waited for what makes its snapshot whole"
+
+
+async def test_a_rebuild_that_is_cut_off_goes_on_with_the_batches_that_are_left(
+    adobe, db, working, batches, compacted, monkeypatch
+):
+    keep, kept = RebuildStore.keep, []
+
+    async def keep_one(store, job, batch_id, *files, **more):
+        if job.attempt == 1 and kept:
+            raise EngineDied(-9)
+        await keep(store, job, batch_id, *files, **more)
+        kept.append((job.attempt, batch_id))
+
+    monkeypatch.setattr(RebuildStore, "keep", keep_one)
+    await compacted()
+    await call(adobe.post, f"{IMPORT}/{batches[2]}?action=REVERT")
+    async with working():
+        want = {"ann": "Bern", "bob": "Oslo", "eve": "Lima"}
+        assert await exported(adobe, await submit(adobe)) == want
+    assert kept == [(1, batches[0]), (2, batches[1])]
+    assert await rebuilds(db) == ["succeeded"]
+    assert await record_rows(db) == (4, 2)
 
 
 async def gave_up(db, job, code):
