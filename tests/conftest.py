@@ -21,11 +21,13 @@ from hypothesis import HealthCheck, settings
 from joserfc.jwk import RSAKey
 
 from catalog.organisations import OrganisationId, SandboxId, Scope
+from catalog.schemas import PROFILE_UNION
 from catalog.store import filters
 from catalog.store.database import Connection, Database, prepare
 from catalog.store.embedded import EmbeddedPostgres
 from catalog.store.migrate import migrate
 from service.operations import monitoring, readiness
+from tests.builders import a_dataset
 from tests.chaos.proxy import Proxy
 from tests.patience import PATIENCE_SECONDS
 
@@ -195,6 +197,12 @@ async def scope(db: Connection) -> Scope:
 async def foreign_scope(db: Connection) -> Scope:
     """Another organisation's sandbox, under the same name as ours."""
     return await a_scope(db, "THEIRS@AdobeOrg")
+
+
+@pytest.fixture
+async def destination(db: Connection, scope: Scope) -> str:
+    """A data set that exports may go to."""
+    return await a_dataset(db, scope, schema_id=PROFILE_UNION)
 
 
 async def a_scope(db: Connection, organisation_id: str) -> Scope:

@@ -7,12 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.builders import Store
+from tests.engine.fuzzing import Thrower, thrower
 from tests.engine.intake import Intake
 
 
 @pytest.fixture
 def intake(tmp_path: Path) -> Intake:
     return Intake(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A profile store that nothing has been put into."""
+    return Store(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def parser() -> Iterator[Thrower]:
+    """What throws files at readers, and lives through what they do."""
+    with thrower() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True, scope="module")

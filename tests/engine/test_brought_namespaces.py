@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,6 @@ REFUSAL = (
     "identityMap: rows name more than 3 namespaces that nobody has registered; register those"
     " that are meant"
 )
-
-
-@pytest.fixture
-def intake(tmp_path: Path) -> Intake:
-    return Intake(tmp_path)
 
 
 def rows_in(codes: Iterable[str]) -> bytes:

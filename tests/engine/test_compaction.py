@@ -157,11 +157,6 @@ def test_an_export_is_the_same_before_and_after_and_when_a_batch_is_taken_back(d
         assert export(rewritten) == in_any_order(want.rows)
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
 def test_rows_of_a_batch_that_is_gone_are_left_out_for_good(store):
     first = a_batch("crm", 1, {"identityMap": named("crm:1"), "first": "Ann"})
     second = a_batch("crm", 2, {"identityMap": named("crm:2"), "first": "Bob"})

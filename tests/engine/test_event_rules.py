@@ -7,18 +7,12 @@ import pytest
 from service.engine.orders import EventChoice
 from tests.engine.builders import (
     ALL_EVENTS,
-    Store,
     a_batch,
     an_event_batch,
     day,
     named,
 )
 from tests.engine.people import a_click, event_ids, only, person
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 def test_an_unknown_identitys_event_never_lands_on_a_stranger(store):

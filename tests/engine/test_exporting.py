@@ -8,18 +8,12 @@ from service.engine.plan import make_plan
 from tests.engine.builders import (
     ALL_EVENTS,
     STITCHED,
-    Store,
     a_batch,
     an_event_batch,
     an_order,
     day,
     named,
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 @pytest.fixture

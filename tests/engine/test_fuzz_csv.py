@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
 from service.engine.orders import Reading
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed
 from tests.engine.made_csv import CSV, FILES, MARKS
 from tests.engine.volleys import INPUTS, MANY, volley
 
@@ -20,12 +20,6 @@ dialects = st.builds(
     quote=st.one_of(st.just(""), marks),
     escape=st.one_of(st.none(), marks),
 )
-
-
-@pytest.fixture(scope="module")
-def parser():
-    with thrower() as found:
-        yield found
 
 
 @fuzzed

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed
 from tests.engine.made_json import JSON, LAYOUTS, ROWS
 from tests.engine.volleys import INPUTS, MANY, volley
 
@@ -22,12 +22,6 @@ documents = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(names, inner, max_size=6)),
     max_leaves=20,
 )
-
-
-@pytest.fixture(scope="module")
-def parser():
-    with thrower() as found:
-        yield found
 
 
 @fuzzed

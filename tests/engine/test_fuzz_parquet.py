@@ -13,15 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.batches import FileFormat
-from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed, thrower
+from tests.engine.fuzzing import Edit, Thrower, edited, edits, fuzzed
 from tests.engine.made_parquet import FILES, PARQUET, with_footer, written
 from tests.engine.volleys import INPUTS, MANY, volley
-
-
-@pytest.fixture(scope="module")
-def parser():
-    with thrower() as found:
-        yield found
 
 
 @fuzzed

@@ -171,11 +171,6 @@ def test_a_segment_job_finds_the_same_members_with_home_files(data):
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
-@pytest.fixture
 def world(store):
     """Twenty people with two identities each, one of which only events know, and their files."""
     people = [

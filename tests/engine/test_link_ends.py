@@ -10,11 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from service.engine.link_ends import LinkEnds
-from service.engine.ranking import Keys
+from tests.engine.key_pairs import halves, keys_of, pairs_in
 
-WORD = 2**64 - 1
-#: Half of the keys share their high half with another: as if a hash had collided.
-halves = st.sampled_from([0, 1, 2**63, WORD]) | st.integers(0, WORD)
 keys = st.tuples(halves, halves)
 sources = st.lists(st.lists(st.tuples(keys, keys), max_size=12), min_size=1, max_size=4)
 
@@ -28,11 +25,6 @@ class Told:
     def under(self, prefix, depth):
         own = [(near, far) for near, far in self._links if near[0] >> (64 - depth) == prefix]
         return tuple(keys_of([link[end] for link in own]) for end in (0, 1))
-
-
-def keys_of(pairs):
-    hi, lo = ([pair[half] for pair in pairs] for half in (0, 1))
-    return Keys(np.array(hi, np.uint64), np.array(lo, np.uint64))
 
 
 def numbered(told, depth, threads):
@@ -49,10 +41,6 @@ def numbered(told, depth, threads):
             links += zip(*both, strict=True)
             assert [known[n] for n in here] == both[0]
     return known, links
-
-
-def pairs_in(keys):
-    return list(zip(keys.hi.tolist(), keys.lo.tolist(), strict=True))
 
 
 @given(sources, st.sampled_from([0, 1, 3]), st.sampled_from([1, 2]))

@@ -173,11 +173,6 @@ def test_the_identity_that_was_named_last_is_the_one_a_table_has(drawn):
             assert {name: row[name] for name in ("crm", "email") if row[name]} == told
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
 def an_order_for(store, *batches, **changes):
     files = tuple(file for batch in batches for file in store.put(batch))
     return an_order(batches, files=files, **changes)

@@ -5,15 +5,10 @@ import pytest
 from catalog.segments import MembershipStatus
 from service.engine import plan
 from service.engine.orders import SegmentChoice, SegmentFilter
-from tests.engine.builders import ALL_EVENTS, Store, a_batch, an_event_batch, day, named
+from tests.engine.builders import ALL_EVENTS, a_batch, an_event_batch, day, named
 
 REALIZED, EXISTING, EXITED = MembershipStatus
 MEMBERS = (REALIZED, EXISTING)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 def a_person(name, **memberships):

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from service.engine.orders import EventChoice
 from tests.engine.builders import (
@@ -21,11 +19,6 @@ from tests.engine.builders import (
     text,
 )
 from tests.engine.people import a_click, event_ids, first_names, only, person
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 def test_the_newest_fragment_that_has_a_value_wins_and_older_ones_fill_the_gaps(store):

@@ -38,11 +38,6 @@ def numbers(written):
     return {row["crm"]: int(row["gio_id"]) for row in csv.DictReader(io.StringIO(written.text))}
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
 def test_profiles_are_numbered_from_one_and_keep_their_numbers(store):
     files = put(store, 1, ["crm:1"], ["crm:2"], ["crm:3"])
     first = numbered(store, files, "first")

@@ -8,18 +8,12 @@ from service.engine.task import run_task
 from tests.engine.builders import (
     ALL_EVENTS,
     STITCHED,
-    Store,
     a_batch,
     an_event_batch,
     an_order,
     day,
     named,
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 @pytest.fixture

@@ -12,21 +12,10 @@ from service.engine.ranking import (
     repeated,
     run_offsets,
 )
+from tests.engine.key_pairs import WORD, halves, keys_of, pairs_in
 
-WORD = 2**64 - 1
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3)
-#: Half of the keys share their high half with another: as if a hash had collided.
-halves = st.sampled_from([0, 1, 2**63, WORD]) | st.integers(0, WORD)
 key_lists = st.lists(st.tuples(halves, halves), max_size=30)
-
-
-def keys_of(pairs):
-    hi, lo = ([pair[half] for pair in pairs] for half in (0, 1))
-    return Keys(np.array(hi, np.uint64), np.array(lo, np.uint64))
-
-
-def pairs_in(keys):
-    return list(zip(keys.hi.tolist(), keys.lo.tolist(), strict=True))
 
 
 @given(st.lists(st.tuples(longs, longs, longs), max_size=40))

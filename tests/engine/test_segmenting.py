@@ -2,15 +2,12 @@
 
 from datetime import timedelta
 
-import pytest
-
 from catalog.schemas import IDENTITY_MAP, SEGMENT_MEMBERSHIP, Field, Kind
 from catalog.segments import MembershipStatus
 from service.engine.orders import Evaluation, Rule, SegmentChoice, SegmentFilter
 from tests.engine.builders import (
     ALL_EVENTS,
     STITCHED,
-    Store,
     a_batch,
     an_event_batch,
     an_order,
@@ -28,11 +25,6 @@ EVENT_FIELDS = (
     text("kind"),
     IDENTITY_MAP,
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 def a_person(name, **fields):

@@ -12,7 +12,6 @@ from catalog.schemas import Field, Kind
 from catalog.user_lists import Charset, ListFormat
 from tests.engine.builders import (
     STITCHED,
-    Store,
     a_batch,
     an_event_batch,
     an_object,
@@ -33,11 +32,6 @@ FIELDS = (
     Field("sizes", Kind.ARRAY, element=Field("element", Kind.LONG)),
     an_object("person", text("gender")),
 )
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
 
 
 def an_order_for(store, *batches, **changes):

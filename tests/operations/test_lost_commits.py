@@ -11,7 +11,7 @@ import pytest
 
 from catalog.errors import OutcomeUnknown
 from catalog.large_files import Span
-from catalog.organisations import Caller, ClientId, Scope
+from catalog.organisations import Caller, Scope
 from catalog.store.database import Connection, Database
 from service import assembly
 from service.operations.large_files import Place
@@ -53,11 +53,6 @@ async def distant(
     yield assembly.operations(database, files, settings)
     async with asyncio.timeout(PATIENCE_SECONDS):
         await database.close()
-
-
-@pytest.fixture
-def caller(scope: Scope) -> Caller:
-    return Caller(client_id=ClientId("amy"), scope=scope, request_id="r")
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.access import ALL
 from catalog.errors import Conflict, NotFound
-from catalog.organisations import Caller, ClientId, Scope
+from catalog.organisations import Caller, Scope
 from catalog.segments import RuleFormat, SegmentDefinition, SegmentDraft
 from catalog.spaces import Place, SpaceDraft
 from catalog.store.database import Connection, Database
@@ -37,11 +36,6 @@ def operations(database: Database, tmp_path: Path) -> Operations:
     return assembly.operations(
         database, Files(tmp_path), Settings(data=DataSettings(data_dir=tmp_path))
     )
-
-
-@pytest.fixture
-def caller(scope: Scope) -> Caller:
-    return Caller(client_id=ClientId("amy"), scope=scope, request_id="r", may=ALL)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from catalog.errors import Invalid, NameTaken
-from catalog.organisations import Caller, ClientId, Scope
+from catalog.organisations import Caller
 from catalog.segments import RuleFormat, SegmentDefinition, SegmentDraft, SegmentListing
 from catalog.store.database import Database
 from service.operations.segments import Segments
@@ -20,11 +20,6 @@ def a_draft(name: str) -> SegmentDraft:
         format=RuleFormat.TEXT,
         expression='_id = "1"',
     )
-
-
-@pytest.fixture
-def caller(scope: Scope) -> Caller:
-    return Caller(client_id=ClientId("amy"), scope=scope, request_id="r")
 
 
 async def test_a_sandbox_has_no_more_segments_than_it_may_however_many_come_at_once(

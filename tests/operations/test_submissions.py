@@ -25,11 +25,6 @@ MANY = 12
 
 
 @pytest.fixture
-async def destination(db: Connection, scope: Scope) -> str:
-    return await a_dataset(db, scope, schema_id=PROFILE_UNION)
-
-
-@pytest.fixture
 def submissions(database: Database) -> Submissions:
     return a_service(database)
 

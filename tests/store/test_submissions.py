@@ -40,11 +40,6 @@ SCHEMA = {
 
 
 @pytest.fixture
-async def destination(db: Connection, scope: Scope) -> DatasetId:
-    return await a_dataset(db, scope, schema_id=PROFILE_UNION)
-
-
-@pytest.fixture
 def by(scope: Scope) -> Caller:
     return Caller(client_id=ClientId("amy"), scope=scope, request_id="r", may=ALL)
 

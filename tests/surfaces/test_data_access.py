@@ -9,18 +9,12 @@ import pytest
 
 from catalog.batches import NewDatasetFile
 from catalog.store.batches import BatchStore
-from service.storage.files import Files
 from tests.builders import a_loaded_batch
 from tests.surfaces.client import problem
 
 EXPORT = "/data/foundation/export"
 NAME = "part 0.parquet"
 CONTENT = bytes(range(256)) * 9000  # more than one piece of the stream
-
-
-@pytest.fixture
-def files(settings):
-    return Files(settings.data.files_dir)
 
 
 async def an_active_batch(db, scope, files, *contents, name=NAME):

@@ -8,23 +8,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from catalog.organisations import Scope
-from catalog.schemas import PROFILE_UNION
-from catalog.store.database import Connection
-from tests.builders import a_dataset
 from tests.surfaces.client import HttpClient
 
 UPS = "/data/core/ups"
 JOBS = f"{UPS}/export/jobs"
 POLICIES = f"{UPS}/config/mergePolicies"
 PROFILE = {"name": "_xdm.context.profile"}
-
-
-@pytest.fixture
-async def destination(db: Connection, scope: Scope) -> str:
-    return await a_dataset(db, scope, schema_id=PROFILE_UNION)
 
 
 async def submitted(client: HttpClient, body: Any, **headers: str) -> dict[str, Any]:

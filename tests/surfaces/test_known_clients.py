@@ -12,10 +12,12 @@ from tests.builders import a_batch
 from tests.surfaces.client import HttpClient
 from tests.surfaces.known_clients import (
     CATALOG,
+    IN_PARQUET,
     JSON_PATCH,
     PROFILE,
     REGISTRY,
     call,
+    identified,
 )
 
 
@@ -46,11 +48,7 @@ async def test_aepp_makes_data_sets_and_switches_their_tags(adobe: HttpClient):
                 "id": schema["$id"],
                 "contentType": "application/vnd.adobe.xed+json;version=1",
             },
-            "fileDescription": {
-                "persisted": True,
-                "containerFormat": "parquet",
-                "format": "parquet",
-            },
+            "fileDescription": IN_PARQUET,
             "tags": {"adobe/pqs/table": ["crm"]},
         },
     )
@@ -182,21 +180,7 @@ async def test_aepp_reads_the_registry(adobe: HttpClient):
         f"&property=meta:class=={PROFILE}",
     )
     assert [each["$id"] for each in tagged["results"]] == [schema["$id"]]
-    made = await call(
-        adobe,
-        "POST",
-        f"{REGISTRY}/tenant/descriptors",
-        status=201,
-        json={
-            "@type": "xdm:descriptorIdentity",
-            "xdm:sourceSchema": schema["$id"],
-            "xdm:sourceVersion": 1,
-            "xdm:sourceProperty": "/id",
-            "xdm:namespace": "crm",
-            "xdm:property": "xdm:code",
-            "xdm:isPrimary": True,
-        },
-    )
+    made = await identified(adobe, schema["$id"], "/id", "crm")
     listed = await call(
         adobe,
         "GET",

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from tests.surfaces.client import HttpClient
-from tests.surfaces.known_clients import CATALOG, CONTENT_TYPE, IMPORT, REGISTRY, call
+from tests.surfaces.known_clients import (
+    CATALOG,
+    CONTENT_TYPE,
+    IMPORT,
+    IN_PARQUET,
+    REGISTRY,
+    call,
+    identified,
+)
 
 
 async def luma_schema(client: HttpClient, title: str, *references: str) -> dict[str, Any]:
@@ -45,11 +53,7 @@ async def luma_batch(client: HttpClient, schema_id: str, name: str, rows: str) -
         json={
             "name": name,
             "schemaRef": {"id": schema_id, "contentType": CONTENT_TYPE},
-            "fileDescription": {
-                "persisted": True,
-                "containerFormat": "parquet",
-                "format": "parquet",
-            },
+            "fileDescription": IN_PARQUET,
             "tags": {"unifiedProfile": ["enabled:true"], "unifiedIdentity": ["enabled:true"]},
             "enableErrorDiagnostics": True,
         },
@@ -118,21 +122,7 @@ async def test_luma_keeps_its_products_in_a_class_of_its_own(adobe: HttpClient):
     )
     schema = await luma_schema(adobe, "Luma Products", product_class["$id"], group["$id"])
     assert schema["meta:altId"]
-    await call(
-        adobe,
-        "POST",
-        f"{REGISTRY}/tenant/descriptors",
-        status=201,
-        json={
-            "@type": "xdm:descriptorIdentity",
-            "xdm:sourceSchema": schema["$id"],
-            "xdm:sourceVersion": 1,
-            "xdm:sourceProperty": "/_tenant/product/sku",
-            "xdm:namespace": "lumaProductSKU",
-            "xdm:property": "xdm:code",
-            "xdm:isPrimary": True,
-        },
-    )
+    await identified(adobe, schema["$id"], "/_tenant/product/sku", "lumaProductSKU")
     await luma_batch(adobe, schema["$id"], "Luma Products", '[{"_tenant":{"product":{"sku":"1"}}}]')
 
 
@@ -181,15 +171,8 @@ async def test_luma_composes_profiles_and_events_of_standard_groups(adobe: HttpC
         "https://ns.adobe.com/experience/aep-web-sdk-experienceevent",
         f"{context}/experienceevent-consumer",
     )
+    await identified(adobe, people["$id"], "/_tenant/systemIdentifier/crmId", "lumaCrmId")
     for body in (
-        {
-            "@type": "xdm:descriptorIdentity",
-            "xdm:sourceSchema": people["$id"],
-            "xdm:sourceProperty": "/_tenant/systemIdentifier/crmId",
-            "xdm:namespace": "lumaCrmId",
-            "xdm:property": "xdm:code",
-            "xdm:isPrimary": True,
-        },
         {
             "@type": "xdm:descriptorReferenceIdentity",
             "xdm:sourceSchema": events["$id"],

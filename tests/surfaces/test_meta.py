@@ -8,22 +8,15 @@ from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from catalog.batches import BatchEvent, MetaFile, NewDatasetFile
 from catalog.store.batches import BatchStore
 from catalog.store.meta_files import MetaFileStore
 from service.operations import data_access
-from service.storage.files import Files
 from tests.builders import a_batch, a_dataset, a_loaded_batch
 from tests.surfaces.client import problem
 
 EXPORT = "/data/foundation/export"
-
-
-@pytest.fixture
-def files(settings):
-    return Files(settings.data.files_dir)
 
 
 async def told(db, scope, files, **contents):

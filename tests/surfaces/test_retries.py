@@ -7,21 +7,14 @@ from typing import Any
 
 import pytest
 
-from catalog.organisations import Scope
 from catalog.schemas import PROFILE_CLASS, PROFILE_UNION
 from catalog.store.database import Connection
 from service.surfaces.adobe.wire import export_jobs as wire
-from tests.builders import a_dataset
 from tests.surfaces.client import HttpClient, problem
 
 JOBS = "/data/core/ups/export/jobs"
 DATASETS = "/data/foundation/catalog/dataSets"
 REGISTRY = "/data/foundation/schemaregistry/tenant"
-
-
-@pytest.fixture
-async def destination(db: Connection, scope: Scope) -> str:
-    return await a_dataset(db, scope, schema_id=PROFILE_UNION)
 
 
 def a_job(destination: str, **more: Any) -> dict[str, Any]:

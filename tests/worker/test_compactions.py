@@ -18,7 +18,6 @@ from catalog.store.erasure import ErasureStore
 from catalog.store.home_files import HomeFileStore
 from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
-from catalog.store.secrets import IDENTITY_SECRET
 from catalog.store.store_files import FOR_EVER, StoreFileStore
 from catalog.store.sweeping import SweepingStore
 from catalog.store_files import NewStoreFile, StoreFileKind
@@ -32,7 +31,7 @@ from service.worker.exports import labelling_at
 from service.worker.sweeping import Keeping, Sweeper
 from tests.builders import LEASE, WORKER, a_dataset, a_job, a_loaded_batch
 from tests.engine import oracle
-from tests.engine.builders import SECRET, STITCHED, Store, a_batch, an_order, key_of, named
+from tests.engine.builders import STITCHED, a_batch, an_order, key_of, named
 from tests.engine.oracle import in_any_order
 
 DAY = timedelta(days=1)
@@ -56,14 +55,6 @@ class InProcess:
         if self.meanwhile is not None:
             await self.meanwhile()
         yield made
-
-
-@pytest.fixture
-async def store(db, tmp_path):
-    await db.execute(
-        "INSERT INTO deployment_secrets (name, value) VALUES ($1, $2)", IDENTITY_SECRET, SECRET
-    )
-    return Store(tmp_path)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from catalog.store.jobs import JobStore
 from catalog.store.labellings import LabellingStore
 from catalog.store.memberships import MembershipStore
 from catalog.store.numberings import NumberingStore
-from catalog.store.secrets import IDENTITY_SECRET
 from catalog.store.segment_jobs import SegmentJobStore
 from catalog.store.store_files import StoreFileStore
 from service.engine.orders import ENGINE_VERSION, Failed, Fragments, memberships_of
@@ -28,7 +27,7 @@ from service.worker.exports import PartSizes
 from service.worker.segmentations import Segmentations
 from service.worker.sweeping import Sweeper
 from tests.builders import LEASE, WORKER, a_dataset, a_segment, a_segment_job
-from tests.engine.builders import SECRET, STITCHED, Store, a_batch, an_order, named, text
+from tests.engine.builders import STITCHED, Store, a_batch, an_order, named, text
 from tests.worker.swept import KEEPING
 from tests.worker.test_compactions import ingest, revert
 
@@ -59,14 +58,6 @@ class InProcess:
         if self.meanwhile is not None:
             await self.meanwhile()
         yield Failed(code="broken", message="it broke", is_final=False) if self.failing else done
-
-
-@pytest.fixture
-async def store(db, tmp_path):
-    await db.execute(
-        "INSERT INTO deployment_secrets (name, value) VALUES ($1, $2)", IDENTITY_SECRET, SECRET
-    )
-    return Store(tmp_path)
 
 
 @pytest.fixture
