@@ -172,6 +172,19 @@ IN_USE = [
     Step("sweep"),
     Step("hand_back", which=0),
 ]
+#: Two exports give numbers on top of the same ones, each to an item that the other does not have.
+OVERTAKEN = [
+    Step("ingest", rows="a", named="a"),
+    Step("ingest", rows="c", named="c"),
+    Step("export", has_numbers=True),
+    Step("claim"),
+    Step("revert", which=0),
+    Step("ingest", rows="b", named="b"),
+    Step("export", has_numbers=True),
+    Step("claim"),
+    Step("advance", which=0),
+    Step("advance", which=1),
+]
 #: An export reads home files that were written by who is who later than what it reads.
 LAID_LATER = [
     Step("ingest", rows="ab", named="ab"),
@@ -245,6 +258,7 @@ LACKING = [
 @example(steps=PATCHED)
 @example(steps=RECOMPACTED)
 @example(steps=IN_USE)
+@example(steps=OVERTAKEN)
 @example(steps=LAID_LATER)
 @example(steps=OTHERS)
 @example(steps=GONE_MEANWHILE)
