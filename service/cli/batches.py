@@ -13,7 +13,7 @@ from urllib.parse import quote
 import click
 
 from service.cli.api import Service
-from service.cli.interrupts import Say, seen_through
+from service.cli.interrupts import Say, end, seen_through
 from service.cli.sources import Files
 
 IMPORT = "/data/foundation/import/batches"
@@ -112,21 +112,20 @@ async def _leave(batch_id: str, say: Say) -> None:
 
 
 async def _abort(service: Service, batch_id: str, say: Say) -> None:
-    """Abort a batch, or say that it could not be: why it is aborted matters more to the caller."""
+    """Abort a batch, or say that it could not be."""
     address = f"{IMPORT}/{batch_id}"
     hint = (
         f"See GET {BATCHES}/{batch_id}; while it is loading nothing of it is visible, and"
         f" POST {address}?action=ABORT aborts it"
     )
-    try:
-        await service.post(address, query={"action": "ABORT"})
-    except click.ClickException as problem:
-        say(f"batch {batch_id} could not be aborted: {problem.message}. {hint}")
-    except asyncio.CancelledError:
-        say(f"nobody knows whether batch {batch_id} is aborted. {hint}")
-        raise
-    else:
-        say(f"batch {batch_id} is aborted: nothing of it is visible, send it again")
+    await end(
+        service.post(address, query={"action": "ABORT"}),
+        f"batch {batch_id}",
+        "aborted",
+        say=say,
+        hint=hint,
+        then=": nothing of it is visible, send it again",
+    )
 
 
 async def settled(service: Service, batch_id: str, *, say: Say = lambda _: None) -> Settled:

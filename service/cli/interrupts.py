@@ -65,15 +65,25 @@ async def leave(
     service: Service, job: str, path: str, *, say: Say, is_cancelled: bool, hint: str
 ) -> None:
     """Cancel a job that its follower was interrupted at, or say that it goes on."""
-    if not is_cancelled:
+    if is_cancelled:
+        await end(service.delete(path), job, "cancelled", say=say, hint=hint)
+    else:
         say(f"{job} goes on. {hint}")
-        return
+
+
+async def end(
+    asking: Awaitable[object], what: str, ended: str, *, say: Say, hint: str, then: str = ""
+) -> None:
+    """Ask for the end of something, and say whether it came; if not, ``hint`` tells how to go on.
+
+    Why it is to end matters more to the caller: a refusal is said, not raised.
+    """
     try:
-        await service.delete(path)
+        await asking
     except click.ClickException as problem:
-        say(f"{job} could not be cancelled: {problem.message}. {hint}")
+        say(f"{what} could not be {ended}: {problem.message}. {hint}")
     except asyncio.CancelledError:
-        say(f"nobody knows whether {job} is cancelled. {hint}")
+        say(f"nobody knows whether {what} is {ended}. {hint}")
         raise
     else:
-        say(f"{job} is cancelled")
+        say(f"{what} is {ended}{then}")
